@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -103,6 +104,9 @@ func scan(stream []byte, cuts []int) []piece {
 		at  int
 	)
 	add := func(sp Span) {
+		if sp.Len < 1 || sp.Len > len(stream)-at {
+			panic(fmt.Sprintf("a span of %d bytes, %d are left", sp.Len, len(stream)-at))
+		}
 		out = append(out, piece{sp.Kind, sp.Len, sp.Bad, sp.Lost})
 		at += sp.Len
 	}
