@@ -1,0 +1,155 @@
+package packet
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+const (
+	ipv4MinLen = 20
+	ipv6Len    = 40
+)
+
+// ipv4 reads the IPv4 header of b, which has at least one byte, and returns
+// the bytes of the datagram behind it. ok is false if there is no telling
+// where those begin.
+//
+// Source: RFC 791, section 3.1. A total length of 0 is what segmentation
+// offload leaves in captures; Wireshark takes the packet's own length then,
+// and so does this.
+func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
+	f.Version = 4
+	n := len(b)
+	if n >= 4 {
+		f.DSField = b[1]
+		f.TotalLen = int(binary.BigEndian.Uint16(b[2:]))
+	}
+	if n >= 10 {
+		f.ID = uint32(binary.BigEndian.Uint16(b[4:]))
+		frag := binary.BigEndian.Uint16(b[6:])
+		f.DF, f.MF = frag&0x4000 != 0, frag&0x2000 != 0
+		f.FragOffset = int(frag&0x1fff) * 8
+		f.TTL, f.Proto = b[8], b[9]
+	}
+	if n >= 16 {
+		f.IPChecksum = binary.BigEndian.Uint16(b[10:])
+		f.Src = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	f.HdrLen = int(b[0]&15) * 4
+	if n >= ipv4MinLen {
+		f.Dst = netip.AddrFrom4([4]byte(b[16:]))
+	}
+	if f.HdrLen < ipv4MinLen {
+		f.wrong(ProblemHeaderLen, 0, 1)
+		return nil, false
+	}
+	if n < f.HdrLen {
+		f.wrong(ProblemHeaderCut, n, 0)
+		return nil, false
+	}
+	if fold(sum(b[:f.HdrLen], 0)) == 0xffff {
+		f.IPStatus = Good
+	} else {
+		f.IPStatus = Bad
+	}
+	end := n
+	switch {
+	case f.TotalLen == 0:
+		f.wrong(ProblemLengthZero, 2, 2)
+	case f.TotalLen < f.HdrLen:
+		f.wrong(ProblemLengthBelow, 2, 2)
+		end = f.HdrLen
+	case f.TotalLen > n:
+		f.wrong(ProblemCut, n, 0)
+	case f.TotalLen < n:
+		f.wrong(ProblemTrailing, f.TotalLen, n-f.TotalLen)
+		end = f.TotalLen
+	}
+	if f.IPStatus == Bad {
+		f.wrong(ProblemHeaderSum, 10, 2)
+	}
+	if f.FragOffset+end-f.HdrLen > maxDatagramLen-ipv4MinLen {
+		f.wrong(ProblemFragmentRange, 6, 2)
+	}
+	return b[f.HdrLen:end], true
+}
+
+// ipv6 reads the IPv6 header of b and walks the extension headers, as ipv4
+// does.
+//
+// Source: RFC 8200, section 4; the authentication header counts its length
+// differently, RFC 4302, section 2.2.
+func (f *Facts) ipv6(b []byte) (segment []byte, ok bool) {
+	f.Version = 6
+	n := len(b)
+	if n >= 8 {
+		w := binary.BigEndian.Uint32(b)
+		f.DSField, f.FlowLabel = uint8(w>>20), w&0xfffff
+		f.TotalLen = ipv6Len + int(binary.BigEndian.Uint16(b[4:]))
+		f.NextHeader, f.TTL = b[6], b[7]
+		f.Proto = f.NextHeader
+	}
+	if n >= 24 {
+		f.Src = netip.AddrFrom16([16]byte(b[8:]))
+	}
+	f.HdrLen = ipv6Len
+	if n < ipv6Len {
+		f.wrong(ProblemHeaderCut, n, 0)
+		return nil, false
+	}
+	f.Dst = netip.AddrFrom16([16]byte(b[24:]))
+	end := n
+	switch {
+	case f.TotalLen == ipv6Len && n > ipv6Len:
+		f.wrong(ProblemLengthZero, 4, 2)
+	case f.TotalLen > n:
+		f.wrong(ProblemCut, n, 0)
+	case f.TotalLen < n:
+		f.wrong(ProblemTrailing, f.TotalLen, n-f.TotalLen)
+		end = f.TotalLen
+	}
+	for isExtension(f.Proto) && f.FragOffset == 0 {
+		l, ok := extensionLen(f.Proto, b[f.HdrLen:end])
+		if !ok {
+			f.wrong(ProblemExtensionCut, end, 0)
+			return nil, false
+		}
+		ext := b[f.HdrLen : f.HdrLen+l]
+		if f.Proto == ProtoFragment {
+			f.FragOffset = int(binary.BigEndian.Uint16(ext[2:]) &^ 7)
+			f.MF = ext[3]&1 != 0
+			f.ID = binary.BigEndian.Uint32(ext[4:])
+		}
+		f.HdrLen += l
+		f.Proto = ext[0]
+	}
+	if f.FragOffset+end-f.HdrLen > maxDatagramLen {
+		f.wrong(ProblemFragmentRange, f.HdrLen, 0)
+	}
+	return b[f.HdrLen:end], true
+}
+
+func isExtension(proto uint8) bool {
+	switch proto {
+	case ProtoHopByHop, ProtoRouting, ProtoFragment, ProtoDstOpts, ProtoAH:
+		return true
+	}
+	return false
+}
+
+// extensionLen returns the length in bytes, at least 8, of the extension
+// header that b begins with; ok is false if b ends before it does.
+func extensionLen(proto uint8, b []byte) (n int, ok bool) {
+	if len(b) < 8 {
+		return 0, false
+	}
+	switch proto {
+	case ProtoFragment:
+		n = 8
+	case ProtoAH:
+		n = max((int(b[1])+2)*4, 8)
+	default:
+		n = (int(b[1]) + 1) * 8
+	}
+	return n, n <= len(b)
+}

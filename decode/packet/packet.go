@@ -1,0 +1,263 @@
+// Package packet decodes one IP packet at a time: the facts that a row and a
+// filter need, the protocol and info columns in tshark's words, and a detail
+// tree whose nodes know their bytes.
+//
+// A packet is the bytes of one IPv4 or IPv6 datagram with nothing in front of
+// it, as a packets message carries it and as link type RAW does. Nothing about
+// it is trusted: it may be empty, cut anywhere, or no IP at all. What can be
+// read is reported, what is wrong is in [Facts.Problem], and no function fails.
+//
+//	p := packet.NewParser()
+//	var f packet.Facts
+//	for _, b := range packets {
+//		p.Facts(b, &f)
+//		line = f.AppendProtocol(line[:0])
+//		line = append(line, ' ')
+//		line = p.AppendInfo(line, &f, packet.Base{})
+//	}
+//
+// The facts are read by a header walk of this package: 30 ns for an IPv4/TCP
+// packet of 1,400 bytes with a timestamp option, where gopacket's
+// DecodingLayerParser takes 100 ns and reports nothing at all of a packet that
+// is cut in a header (BenchmarkFacts, BenchmarkGopacket). The detail tree,
+// which is built only for what is looked at, takes options from
+// google/gopacket's layers, behind a fixed list of decoders.
+package packet
+
+import (
+	"net/netip"
+)
+
+// A Parser decodes packets. It holds scratch space only: what it returns
+// depends on its arguments and on VerifyChecksums. It is not safe for
+// concurrent use.
+type Parser struct {
+	// VerifyChecksums has TCP, UDP, ICMP and ICMPv6 checksums verified, which
+	// reads the whole packet. The IPv4 header checksum is always verified.
+	VerifyChecksums bool
+
+	inner Facts      // a packet quoted by an ICMP error
+	dns   DNSMessage // for the info column
+	tree  treeDecoder
+}
+
+// NewParser returns a Parser that does not verify transport checksums.
+func NewParser() *Parser { return new(Parser) }
+
+// Span is a range of bytes of the packet.
+type Span struct{ Off, Len int }
+
+// Status is what is known about a checksum.
+type Status uint8
+
+const (
+	Unverified Status = iota // not looked at, or not all bytes are there
+	Good
+	Bad
+	NotPresent // UDP over IPv4 with checksum 0
+	Partial    // the sum of the pseudo-header alone, which checksum offload leaves for the network card
+)
+
+var statusNames = [...]string{"Unverified", "Good", "Bad", "Not present", "Partial"}
+
+// String returns Wireshark's word for s; Partial is ours.
+func (s Status) String() string {
+	if int(s) < len(statusNames) {
+		return statusNames[s]
+	}
+	return "Unknown"
+}
+
+// Number returns the value that tshark gives the fields ip.checksum.status,
+// tcp.checksum.status and their like: 0 bad, 1 good, 2 unverified, 3 not
+// present. Partial is 0, as in tshark.
+func (s Status) Number() uint8 {
+	switch s {
+	case Bad, Partial:
+		return 0
+	case Good:
+		return 1
+	case NotPresent:
+		return 3
+	}
+	return 2
+}
+
+// Transport is a transport protocol whose header this package reads.
+type Transport uint8
+
+const (
+	NoTransport Transport = iota
+	TCP
+	UDP
+	ICMP
+	ICMPv6
+)
+
+// App is a protocol above the transport, recognised by port and content.
+type App uint8
+
+const (
+	NoApp App = iota
+	AppDNS
+	AppMDNS
+)
+
+// IP protocol numbers, as in Facts.Proto.
+const (
+	ProtoHopByHop  = 0
+	ProtoICMP      = 1
+	ProtoTCP       = 6
+	ProtoUDP       = 17
+	ProtoIPv6      = 41
+	ProtoRouting   = 43
+	ProtoFragment  = 44
+	ProtoAH        = 51
+	ProtoICMPv6    = 58
+	ProtoNoNext    = 59
+	ProtoDstOpts   = 60
+	maxDatagramLen = 65535
+)
+
+// Facts is what a row and a filter need to know about one packet. A field
+// that the packet does not have, or that it was cut before, is zero.
+//
+// The slices alias the packet and are valid as long as it is.
+type Facts struct {
+	Len     int // bytes of the packet as it was carried
+	Version uint8
+	Problem Problem // the first thing wrong; none: the zero value
+	// ProblemSpan is where Problem is, inside the packet. Its Len is 0 where
+	// bytes are missing rather than wrong.
+	ProblemSpan Span
+
+	// The IP header. Version is 4, 6, or 0 when it is neither; then nothing
+	// below is set.
+	Src, Dst   netip.Addr // invalid if the packet ends before them
+	HdrLen     int        // bytes in front of the transport header: IPv4 with options, IPv6 with extension headers
+	TotalLen   int        // by the header: IPv4 total length, IPv6 40 + payload length
+	DSField    uint8      // traffic class
+	TTL        uint8      // hop limit
+	Proto      uint8      // of what follows the IPv4 header or the last IPv6 extension header
+	NextHeader uint8      // the IPv6 header's own field
+	ID         uint32     // IPv4 identification, or the fragment header's
+	DF, MF     bool
+	FragOffset int // bytes
+	FlowLabel  uint32
+	IPChecksum uint16
+	IPStatus   Status // IPv4 only
+
+	// The transport header. Transport is set once there are ports, or type and
+	// code; L4Complete once its fixed part is all there. A fragment other than
+	// the first has none.
+	Transport  Transport
+	L4Complete bool
+	App        App
+	L4Status   Status
+	L4Checksum uint16
+	SrcPort    uint16
+	DstPort    uint16
+
+	Seq, Ack      uint32 // TCP, as on the wire
+	Flags         uint16 // TCP, 12 bits: [FIN] and the others
+	Window        uint16 // TCP, not scaled
+	Urgent        uint16
+	TCPHdrLen     int
+	MSS           uint16 // 0: no option
+	WScale        int8   // the shift count; -1: no option
+	SACKPermitted bool
+	HasTS         bool
+	TSVal, TSEcr  uint32
+
+	UDPLen int // the length field
+
+	Type, Code uint8  // ICMP and ICMPv6
+	ICMPID     uint16 // echo and the older queries
+	ICMPSeq    uint16
+	MTU        uint32 // of the two "too big" messages
+
+	// Segment is the transport header and all that follows, up to the end of
+	// the IP payload. In a fragment other than the first, and behind a protocol
+	// that this package does not know, it equals Payload.
+	Segment []byte
+	// Payload is what the transport header carries. PayloadLen is its length.
+	Payload    []byte
+	PayloadLen int
+}
+
+// TCP flags, as in Facts.Flags and the field tcp.flags.
+const (
+	FIN uint16 = 1 << iota
+	SYN
+	RST
+	PSH
+	ACK
+	URG
+	ECE
+	CWR
+	AE
+)
+
+// Facts reads packet b into f, which it resets first. f aliases b.
+//
+// It does not allocate and reads nothing past len(b).
+func (p *Parser) Facts(b []byte, f *Facts) {
+	*f = Facts{Len: len(b), WScale: -1}
+	if len(b) == 0 {
+		f.wrong(ProblemEmpty, 0, 0)
+		return
+	}
+	var segment []byte
+	var ok bool
+	switch b[0] >> 4 {
+	case 4:
+		segment, ok = f.ipv4(b)
+	case 6:
+		segment, ok = f.ipv6(b)
+	default:
+		f.wrong(ProblemVersion, 0, 1)
+		return
+	}
+	if !ok {
+		return
+	}
+	segment = segment[:len(segment):len(segment)]
+	f.Segment = segment
+	f.setPayload(segment)
+	if f.FragOffset > 0 {
+		return
+	}
+	switch {
+	case f.Proto == ProtoTCP:
+		f.tcp(segment)
+	case f.Proto == ProtoUDP:
+		f.udp(segment)
+	case f.Proto == ProtoICMP && f.Version == 4:
+		f.icmp(segment)
+	case f.Proto == ProtoICMPv6 && f.Version == 6:
+		f.icmpv6(segment)
+	default:
+		return
+	}
+	if p.VerifyChecksums {
+		f.verify()
+	}
+}
+
+// IsFragment reports whether the packet is a part of a datagram.
+func (f *Facts) IsFragment() bool { return f.MF || f.FragOffset > 0 }
+
+func (f *Facts) setPayload(b []byte) {
+	f.Payload = b[:len(b):len(b)]
+	f.PayloadLen = len(b)
+}
+
+// segmentOff returns where in the packet f.Segment begins.
+func (f *Facts) segmentOff() int { return f.HdrLen }
+
+// wrong notes a problem unless one was noted before.
+func (f *Facts) wrong(p Problem, off, n int) {
+	if f.Problem == NoProblem {
+		f.Problem, f.ProblemSpan = p, Span{off, n}
+	}
+}
