@@ -22,6 +22,7 @@ type Packet struct {
 	Time      int64  // nanoseconds since the Unix epoch; 0 in a simple packet block, which has none
 	Length    int    // on the wire, in bytes; AppendPacket takes 0 for the length of what is written
 	Flags     uint32 // epb_flags; 0 if there is none
+	Start     int    // where Data begins in the block, in bytes; AppendPacket does not look at it
 	// Data is what was captured. Read, it aliases the block.
 	Data []byte
 	// Comments are in the order of the file. Read, they alias the block, and
@@ -69,7 +70,7 @@ func (s *Section) Packet(b []byte, p *Packet) error {
 		if len(s.Interfaces) > 0 && s.Interfaces[0].SnapLen > 0 {
 			captured = min(captured, s.Interfaces[0].SnapLen)
 		}
-		p.Data = body[:captured:captured]
+		p.Data, p.Start = body[:captured:captured], 12
 		if len(s.Interfaces) == 0 {
 			return ErrNoPacket
 		}
@@ -81,7 +82,7 @@ func (s *Section) Packet(b []byte, p *Packet) error {
 		return ErrNoPacket
 	}
 	n := int(captured)
-	p.Data = body[:n:n]
+	p.Data, p.Start = body[:n:n], 28
 	s.packetOptions(body[min(len(body), pad4(n)):], p)
 	return nil
 }
@@ -119,7 +120,7 @@ func (s *Section) classicPacket(b []byte, p *Packet) error {
 	unit := pow10(uint(s.Interfaces[0].Resolution))
 	p.Time = s.Interfaces[0].Time(uint64(s.u32(b))*unit + uint64(s.u32(b[4:])))
 	p.Length = int(s.u32(b[12:]))
-	p.Data = b[classicRecordHeader:len(b):len(b)]
+	p.Data, p.Start = b[classicRecordHeader:len(b):len(b)], classicRecordHeader
 	return nil
 }
 

@@ -109,6 +109,10 @@ func (t *Tag) Append(dst []byte) []byte {
 
 var none decode.Detail // stays empty
 
+// IsFact reports whether the tag is of the form that names no tunnel, because
+// the block that it stands in does.
+func (t *Tag) IsFact() bool { return t.Kind == decode.TCPInfo || t.Kind == decode.Blocked }
+
 func appendInt(dst []byte, key string, v int64) []byte {
 	return strconv.AppendInt(append(dst, key...), v, 10)
 }
