@@ -1,0 +1,182 @@
+package decode
+
+import "tundump/decode/bplist"
+
+// ConnKind is what a connection of a tunnel carries.
+type ConnKind uint8
+
+const (
+	ConnUnknown ConnKind = iota
+	ConnIP
+	ConnTCP
+	ConnUDP
+)
+
+var connNames = [...]string{"unknown", "ip", "tcp", "udp"}
+
+func (k ConnKind) String() string { return connNames[k] }
+
+// maxConnections bounds what one tunnel's opens can make us remember.
+const maxConnections = 8192
+
+// Connections follows the connections of one tunnel as both genuine ends keep
+// them, from the messages of both directions in order, and finds what is
+// wrong between messages. The zero value is a tunnel that has just begun.
+//
+// Source: PROTOCOL sections 5 to 11, read from Connection.swift, Tunnel.swift
+// and ServerTunnel.swift.
+type Connections struct {
+	// Midstream says that the tunnel was not seen from its beginning, so that
+	// an identifier that was never opened is no mistake.
+	Midstream bool
+
+	open     map[int64]*connection
+	overflow bool
+}
+
+type connection struct {
+	kind      ConnKind
+	closed    bool // a close was seen; what crosses it on its way is no mistake
+	suspended int
+}
+
+// Kind returns what the connection named id carries, ConnUnknown if it is not
+// open.
+func (c *Connections) Kind(id int64) ConnKind {
+	if e := c.open[id]; e != nil && !e.closed {
+		return e.kind
+	}
+	return ConnUnknown
+}
+
+// Check appends to m.Problems what m does wrong to the connections, and
+// follows what it does to them. Messages come in the order in which they were
+// seen.
+func (c *Connections) Check(m *Message) {
+	if m.Command == 0 || !m.HasIdentifier {
+		return
+	}
+	switch m.Command {
+	case Open:
+		if m.Dir == ClientToServer {
+			c.opened(m)
+		}
+		return
+	case FetchConfiguration, DNS:
+		return
+	}
+	e := c.open[m.Identifier]
+	if e == nil {
+		if !c.Midstream && !c.overflow {
+			m.problem(ProblemUnknownIdentifier, m.spanOf(KeyIdentifier), Ignores, Ignores, "identifier %d was never opened", m.Identifier)
+		}
+		return
+	}
+	if e.closed {
+		return
+	}
+	switch m.Command {
+	case OpenResult:
+		c.result(m, e)
+	case Data:
+		checkFlow(m, e)
+	case Packets:
+		if e.kind != ConnIP {
+			m.problem(ProblemConnectionType, m.spanOf(KeyPackets), Ignores, Ignores, "packets for a %s connection", e.kind)
+		}
+	case Suspend, Resume:
+		c.suspend(m, e)
+	case Close:
+		if n, _ := m.Int(KeyCloseType); n != CloseNone {
+			e.closed = true
+		}
+	}
+}
+
+func (c *Connections) opened(m *Message) {
+	kind := ConnUnknown
+	t, ok := m.Int(KeyTunnelType)
+	f, _ := m.Int(KeyAppProxyFlowType)
+	switch {
+	case ok && t == TunnelIP:
+		kind = ConnIP
+	case ok && t == TunnelApp && f == FlowTCP:
+		kind = ConnTCP
+	case ok && t == TunnelApp && f == FlowUDP:
+		kind = ConnUDP
+	default:
+		return // no genuine server opens anything
+	}
+	if c.Kind(m.Identifier) != ConnUnknown {
+		m.problem(ProblemDuplicateOpen, m.spanOf(KeyIdentifier), Accepts, Unstated,
+			"identifier %d is open already: a genuine server forgets the first and leaves it running", m.Identifier)
+	}
+	if c.open == nil {
+		c.open = make(map[int64]*connection)
+	}
+	if len(c.open) >= maxConnections {
+		c.forgetClosed()
+	}
+	if len(c.open) >= maxConnections {
+		c.overflow = true
+		return
+	}
+	c.open[m.Identifier] = &connection{kind: kind}
+}
+
+func (c *Connections) forgetClosed() {
+	for id, e := range c.open {
+		if e.closed {
+			delete(c.open, id)
+		}
+	}
+}
+
+func (c *Connections) result(m *Message, e *connection) {
+	if m.Dir != ServerToClient {
+		return
+	}
+	n, ok := m.Int(KeyResultCode)
+	switch {
+	case !ok:
+	case n != ResultSuccess:
+		e.closed = true
+	case e.kind == ConnIP && !m.Configuration().Exists():
+		m.problem(ProblemConfigurationMissing, m.Root().Span(), Unstated, FailsStart, "success without a configuration")
+	}
+}
+
+// checkFlow says what becomes of data: an endpoint makes it a datagram, and
+// each kind of connection takes only its own.
+func checkFlow(m *Message, e *connection) {
+	if e.kind == ConnIP {
+		m.problem(ProblemConnectionType, m.spanOf(KeyData), Ignores, Ignores, "data for an ip connection")
+		return
+	}
+	if m.values[KeyData].Type() != bplist.Data {
+		return // said already
+	}
+	host, port := m.values[KeyHost], m.values[KeyPort]
+	switch endpoint := m.HasEndpoint(); {
+	case e.kind == ConnTCP && endpoint:
+		m.problem(ProblemTCPEndpoint, host.Span(), Ignores, Ignores, "data of a tcp connection names an endpoint, as only a datagram does")
+	case e.kind == ConnTCP && host.Exists() && port.Exists():
+		m.problem(ProblemTCPEndpoint, m.spanOf(KeyHost), Accepts, Accepts, "data of a tcp connection names an endpoint whose port is no number: it is taken as data")
+	case e.kind == ConnUDP && !endpoint:
+		m.problem(ProblemUDPEndpoint, m.spanOf(KeyPort), Ignores, Ignores, "a datagram without a host that is a string and a port that is a number")
+	}
+}
+
+func (c *Connections) suspend(m *Message, e *connection) {
+	if m.Command == Suspend {
+		e.suspended++
+		return
+	}
+	if e.suspended > 0 {
+		e.suspended--
+		return
+	}
+	if e.kind == ConnIP && m.Dir == ClientToServer {
+		m.problem(ProblemResume, m.spanOf(KeyCommand), Crashes, Ignores, "resume of an ip connection that is not suspended")
+	}
+}
