@@ -244,91 +244,100 @@ func (m *Message) checkPackets() {
 	}
 	n := p.Len()
 	m.packetsAll = n
-	sound := m.countPackets(p)
+	mistyped := m.collect(p, q)
 	switch {
-	case !sound: // and so the rest does not matter
+	case mistyped: // and so the rest does not matter
 	case !isArray(q):
 		m.problem(ProblemCounts, m.spanOf(KeyProtocols), Ignores, Ignores, "%d packets, and protocols is %s", n, describe(q))
 	case q.Len() != n:
 		m.problem(ProblemCounts, q.Span(), Ignores, Ignores, "%d packets, %d protocols", n, q.Len())
 	case n == 0:
 		m.problem(ProblemPacketsEmpty, p.Span(), Accepts, Accepts, "no packets in it")
-	default:
-		m.checkProtocols(q)
 	}
-	over := n > MaxPacketsPerMessage && (m.Dir == ServerToClient || m.packets < n)
-	if over && m.packets < n {
-		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets that share their bytes, %d of them shown", n, m.packets)
-	} else if over {
+	switch shown := len(m.packets); {
+	case shown < n:
+		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets that share their bytes, %d of them shown", n, shown)
+	case n > MaxPacketsPerMessage && m.Dir == ServerToClient:
 		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets: a genuine server sends %d at most", n, MaxPacketsPerMessage)
 	}
 }
 
-// countPackets finds how many packets may be expanded, and reports whether
-// they all are data.
-func (m *Message) countPackets(p bplist.Value) (sound bool) {
-	var mistyped, large int
-	var firstBad, firstLarge bplist.Value
-	size := 0
-	for i := range p.Len() {
-		e := p.At(i)
-		b, ok := e.Data()
-		if !ok {
-			if mistyped++; mistyped == 1 {
-				firstBad = e
-			}
-		}
-		if size += len(b); size > maxExpanded && i > 0 {
-			break
-		}
-		m.packets++
-		if len(b) > MaxPacketSize {
-			if large++; large == 1 {
-				firstLarge = e
-			}
-		}
-	}
-	if mistyped > 0 {
-		m.problem(ProblemPacketsType, firstBad.Span(), Ignores, Ignores, "%d of %d packets are no data: the first is %s", mistyped, m.packets, describe(firstBad))
-	}
-	if large > 0 {
-		m.problem(ProblemPacketSize, firstLarge.Span(), Accepts, Accepts, "%d of %d packets are longer than the %d bytes that a genuine server reads", large, m.packets, MaxPacketSize)
-	}
-	return mistyped == 0
+// tally counts the elements of an array that have one fault, and remembers the
+// first.
+type tally struct {
+	n     int
+	first bplist.Value
+	index int
 }
 
-func (m *Message) checkProtocols(q bplist.Value) {
-	var mistyped, odd, unfit int
-	var firstBad, firstOdd, firstUnfit bplist.Value
-	var first string
-	for i := range m.packets {
-		e := q.At(i)
-		n, ok := e.Int()
-		pkt, _ := m.Packet(i)
-		switch {
-		case !ok:
-			if mistyped++; mistyped == 1 {
-				firstBad = e
-			}
-		case e.Type() != bplist.Int:
-			if odd++; odd == 1 {
-				firstOdd = e
-			}
-		case len(pkt) > 0 && pkt[0]>>4 == 4 && n != FamilyIPv4, len(pkt) > 0 && pkt[0]>>4 == 6 && n != FamilyIPv6:
-			if unfit++; unfit == 1 {
-				firstUnfit, first = e, familyHint(n, pkt[0]>>4)
+func (t *tally) add(v bplist.Value, i int) {
+	if t.n++; t.n == 1 {
+		t.first, t.index = v, i
+	}
+}
+
+// collect looks at each packet and its protocol once, as far as they may be
+// expanded, and reports whether there is one that is no data.
+func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
+	var noData, large, noNumber, noInteger, unfit tally
+	families, size := 0, 0
+	if isArray(q) {
+		families = q.Len()
+	}
+	for i := range p.Len() {
+		e := p.At(i)
+		c := carried{family: -1}
+		var ok bool
+		if c.data, ok = e.Data(); !ok {
+			noData.add(e, i)
+		}
+		if size += len(c.data); size > maxExpanded && i > 0 {
+			break
+		}
+		if len(c.data) > MaxPacketSize {
+			large.add(e, i)
+		}
+		if i < families {
+			f := q.At(i)
+			switch c.family, ok = f.Int(); {
+			case !ok:
+				c.family = -1
+				noNumber.add(f, i)
+			case f.Type() != bplist.Int:
+				noInteger.add(f, i)
+			case unfitting(c):
+				unfit.add(f, i)
 			}
 		}
+		m.packets = append(m.packets, c)
 	}
-	if mistyped > 0 {
-		m.problem(ProblemProtocolsType, firstBad.Span(), Ignores, Ignores, "%d of %d protocols are no numbers: the first is %s", mistyped, m.packets, describe(firstBad))
+	m.tallied(noData, ProblemPacketsType, Ignores, "packets are no data")
+	m.tallied(large, ProblemPacketSize, Accepts, "packets are longer than the 8192 bytes that a genuine server reads")
+	if noData.n == 0 && families == p.Len() {
+		m.tallied(noNumber, ProblemProtocolsType, Ignores, "protocols are no numbers")
+		m.tallied(noInteger, ProblemProtocolsType, Accepts, "protocols are no integers")
+		if unfit.n > 0 {
+			c := m.packets[unfit.index]
+			m.tallied(unfit, ProblemFamily, Accepts, "protocols do not fit their packets: "+familyHint(c.family, c.data[0]>>4))
+		}
 	}
-	if odd > 0 {
-		m.problem(ProblemProtocolsType, firstOdd.Span(), Accepts, Accepts, "%d of %d protocols are no integers: the first is %s", odd, m.packets, describe(firstOdd))
+	return noData.n > 0
+}
+
+func (m *Message) tallied(t tally, code Code, o Outcome, what string) {
+	if t.n == 0 {
+		return
 	}
-	if unfit > 0 {
-		m.problem(ProblemFamily, firstUnfit.Span(), Accepts, Accepts, "%d of %d protocols do not fit their packets: %s", unfit, m.packets, first)
+	m.problem(code, t.first.Span(), o, o, "%d of %d %s; the first: %s", t.n, len(m.packets), what, describe(t.first))
+}
+
+// unfitting reports an address family that does not fit the packet's version.
+func unfitting(c carried) bool {
+	if len(c.data) == 0 {
+		return false
 	}
+	v := c.data[0] >> 4
+	return v == 4 && c.family != FamilyIPv4 || v == 6 && c.family != FamilyIPv6
 }
 
 // familyHint explains a wrong address family by where it comes from.

@@ -144,9 +144,19 @@ type Message struct {
 	values  [keyCount]bplist.Value
 	unknown int
 
-	packets    int // that can be had
-	packetsAll int // that the array has
+	packets    []carried // as many as may be expanded
+	packetsAll int       // how many the array has
 }
+
+// carried is one element of packets and what protocols says of it.
+type carried struct {
+	data   []byte // nil if it is no data
+	family int64  // -1 if there is none
+}
+
+// keepPackets is how many elements a message keeps room for from one Decode to
+// the next.
+const keepPackets = 1024
 
 // Decode reads the record in ev.Raw. What it returns and what m then holds
 // alias ev.Raw. The error is [ErrNoMessage] if there are no fields at all;
@@ -178,7 +188,10 @@ func (m *Message) reset(dir Direction) {
 	m.Problems = m.Problems[:0]
 	m.CommandNumber, m.HasCommand, m.Identifier, m.HasIdentifier = 0, false, 0, false
 	m.values = [keyCount]bplist.Value{}
-	m.unknown, m.packets, m.packetsAll = 0, 0, 0
+	m.unknown, m.packetsAll = 0, 0
+	if m.packets = m.packets[:0]; cap(m.packets) > keepPackets {
+		m.packets = nil
+	}
 }
 
 // Root returns the message's dictionary with all its keys, known and unknown.
@@ -229,7 +242,7 @@ func (m *Message) UnknownKeys() int { return m.unknown }
 // PacketCount reports how many elements of packets [Message.Packet] can
 // return. It is less than PacketTotal only in a message whose shared
 // references stand for far more bytes than it has.
-func (m *Message) PacketCount() int { return m.packets }
+func (m *Message) PacketCount() int { return len(m.packets) }
 
 // PacketTotal reports how many elements packets has.
 func (m *Message) PacketTotal() int { return m.packetsAll }
@@ -238,14 +251,7 @@ func (m *Message) PacketTotal() int { return m.packetsAll }
 // gives it, -1 if none. The packet aliases the record. It is nil if the
 // element is no data.
 func (m *Message) Packet(i int) (pkt []byte, family int64) {
-	pkt, _ = m.values[KeyPackets].At(i).Data()
-	family = -1
-	if q := m.values[KeyProtocols]; isArray(q) && i < q.Len() {
-		if n, ok := q.At(i).Int(); ok {
-			family = n
-		}
-	}
-	return pkt, family
+	return m.packets[i].data, m.packets[i].family
 }
 
 // PacketSpan returns where in the record the bytes of element i of packets
@@ -290,8 +296,8 @@ func (m *Message) checkEncoding(payload []byte) {
 	if m.Encoding == bplist.XML {
 		m.problem(ProblemNotBinary, bplist.Span{Len: len(payload)}, Accepts, Accepts, "XML property list: the genuine ends read it and never send it")
 	}
-	if v := m.doc.Version(); m.Encoding == bplist.Binary && v != "00" {
-		m.problem(ProblemOddVersion, bplist.Span{Off: 6, Len: 2}, Accepts, Accepts, "property list version %q instead of 00", v)
+	if m.Encoding == bplist.Binary && string(payload[6:8]) != "00" {
+		m.problem(ProblemOddVersion, bplist.Span{Off: 6, Len: 2}, Accepts, Accepts, "property list version %q instead of 00", payload[6:8])
 	}
 	if d := m.doc.MaxDepth(); d > maxDepthIOS {
 		m.problem(ProblemDepth, m.Root().Span(), Accepts, Ignores, "nested %d levels deep, over the %d that iOS reads", d, maxDepthIOS)

@@ -33,9 +33,8 @@ func (m *Message) AppendSummary(dst []byte) []byte {
 		dst = m.appendResult(dst)
 	case Packets:
 		size := 0
-		for i := range m.packets {
-			p, _ := m.Packet(i)
-			size += len(p)
+		for _, p := range m.packets {
+			size += len(p.data)
 		}
 		dst = appendCount(dst, int64(m.packetsAll), "packet")
 		dst = append(dst, ' ')
