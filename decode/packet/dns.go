@@ -25,8 +25,10 @@ const (
 	dnsMX    = 15
 	dnsAAAA  = 28
 	dnsSRV   = 33
+	dnsKX    = 36
 	dnsDNAME = 39
 	dnsOPT   = 41
+	dnsNSEC  = 47
 )
 
 // A DNSMessage is one decoded DNS message. It can be used again and again; its
@@ -86,8 +88,9 @@ type DNSRecord struct {
 	// Data is the record's data as tshark's info column has it: the address,
 	// the name, "10 mail.example.org" for MX. Empty for types that are shown by
 	// name only.
-	Data []byte
-	Span Span // in the DNS message
+	Data    []byte
+	Span    Span // in the DNS message
+	DataOff int  // where in the DNS message the data begins
 }
 
 // DNS decodes the DNS or mDNS message that f's packet carries into m, which it
@@ -213,6 +216,7 @@ func (m *DNSMessage) record(off int, s DNSSection) (next int, ok bool) {
 		Class:   binary.BigEndian.Uint16(m.msg[n+2:]),
 		TTL:     binary.BigEndian.Uint32(m.msg[n+4:]),
 		Span:    Span{off, end - off},
+		DataOff: body,
 	}
 	if !m.data(&r, body, end) {
 		return off, false
@@ -244,9 +248,9 @@ func (m *DNSMessage) data(r *DNSRecord, off, end int) bool {
 			return false
 		}
 		r.Addr = netip.AddrFrom16([16]byte(b))
-		m.text = appendAddr(m.text, r.Addr)
-	case dnsNS, dnsCNAME, dnsPTR, dnsDNAME, dnsSOA:
-	case dnsMX:
+		m.text = r.Addr.AppendTo(m.text)
+	case dnsNS, dnsCNAME, dnsPTR, dnsDNAME, dnsSOA, dnsNSEC:
+	case dnsMX, dnsKX:
 		head = 2
 	case dnsSRV:
 		head = 6

@@ -20,28 +20,32 @@ const (
 func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 	f.Version = 4
 	n := len(b)
-	if n >= 4 {
-		f.DSField = b[1]
-		f.TotalLen = int(binary.BigEndian.Uint16(b[2:]))
+	h := b
+	if n < ipv4MinLen {
+		var pad [ipv4MinLen]byte
+		h = wholeFields(pad[:], b, 2, 4, 6, 8, 9, 10, 12, 16)
 	}
-	if n >= 10 {
-		f.ID = uint32(binary.BigEndian.Uint16(b[4:]))
-		frag := binary.BigEndian.Uint16(b[6:])
-		f.DF, f.MF = frag&0x4000 != 0, frag&0x2000 != 0
-		f.FragOffset = int(frag&0x1fff) * 8
-		f.TTL, f.Proto = b[8], b[9]
-	}
+	f.HdrLen = int(h[0]&15) * 4
+	f.DSField = h[1]
+	f.TotalLen = int(binary.BigEndian.Uint16(h[2:]))
+	f.ID = uint32(binary.BigEndian.Uint16(h[4:]))
+	frag := binary.BigEndian.Uint16(h[6:])
+	f.DF, f.MF = frag&0x4000 != 0, frag&0x2000 != 0
+	f.FragOffset = int(frag&0x1fff) * 8
+	f.TTL, f.Proto, f.NextHeader = h[8], h[9], h[9]
+	f.IPChecksum = binary.BigEndian.Uint16(h[10:])
 	if n >= 16 {
-		f.IPChecksum = binary.BigEndian.Uint16(b[10:])
-		f.Src = netip.AddrFrom4([4]byte(b[12:]))
+		f.Src = netip.AddrFrom4([4]byte(h[12:]))
 	}
-	f.HdrLen = int(b[0]&15) * 4
 	if n >= ipv4MinLen {
-		f.Dst = netip.AddrFrom4([4]byte(b[16:]))
+		f.Dst = netip.AddrFrom4([4]byte(h[16:]))
 	}
 	if f.HdrLen < ipv4MinLen {
 		f.wrong(ProblemHeaderLen, 0, 1)
 		return nil, false
+	}
+	if n >= 4 && f.TotalLen != 0 && f.TotalLen < f.HdrLen {
+		f.wrong(ProblemLengthBelow, 2, 2)
 	}
 	if n < f.HdrLen {
 		f.wrong(ProblemHeaderCut, n, 0)
@@ -57,7 +61,6 @@ func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 	case f.TotalLen == 0:
 		f.wrong(ProblemLengthZero, 2, 2)
 	case f.TotalLen < f.HdrLen:
-		f.wrong(ProblemLengthBelow, 2, 2)
 		end = f.HdrLen
 	case f.TotalLen > n:
 		f.wrong(ProblemCut, n, 0)
@@ -82,22 +85,25 @@ func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 func (f *Facts) ipv6(b []byte) (segment []byte, ok bool) {
 	f.Version = 6
 	n := len(b)
-	if n >= 8 {
-		w := binary.BigEndian.Uint32(b)
-		f.DSField, f.FlowLabel = uint8(w>>20), w&0xfffff
-		f.TotalLen = ipv6Len + int(binary.BigEndian.Uint16(b[4:]))
-		f.NextHeader, f.TTL = b[6], b[7]
-		f.Proto = f.NextHeader
+	h := b
+	if n < ipv6Len {
+		var pad [ipv6Len]byte
+		h = wholeFields(pad[:], b, 2, 4, 6, 7, 8, 24)
 	}
-	if n >= 24 {
-		f.Src = netip.AddrFrom16([16]byte(b[8:]))
-	}
+	w := binary.BigEndian.Uint32(h)
+	f.DSField, f.FlowLabel = uint8(w>>20), w&0xfffff
 	f.HdrLen = ipv6Len
+	f.TotalLen = ipv6Len + int(binary.BigEndian.Uint16(h[4:]))
+	f.NextHeader, f.TTL = h[6], h[7]
+	f.Proto = f.NextHeader
+	if n >= 24 {
+		f.Src = netip.AddrFrom16([16]byte(h[8:]))
+	}
 	if n < ipv6Len {
 		f.wrong(ProblemHeaderCut, n, 0)
 		return nil, false
 	}
-	f.Dst = netip.AddrFrom16([16]byte(b[24:]))
+	f.Dst = netip.AddrFrom16([16]byte(h[24:]))
 	end := n
 	switch {
 	case f.TotalLen == ipv6Len && n > ipv6Len:
@@ -127,6 +133,19 @@ func (f *Facts) ipv6(b []byte) (segment []byte, ok bool) {
 		f.wrong(ProblemFragmentRange, f.HdrLen, 0)
 	}
 	return b[f.HdrLen:end], true
+}
+
+// wholeFields copies to pad, which is zero, what there is of a header that is
+// cut: up to the last of ends, the offsets at which fields end, that b reaches.
+func wholeFields(pad, b []byte, ends ...int) []byte {
+	have := 1
+	for _, e := range ends {
+		if e <= len(b) {
+			have = e
+		}
+	}
+	copy(pad, b[:have])
+	return pad
 }
 
 func isExtension(proto uint8) bool {

@@ -24,9 +24,7 @@
 // google/gopacket's layers, behind a fixed list of decoders.
 package packet
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
 // A Parser decodes packets. It holds scratch space only: what it returns
 // depends on its arguments and on VerifyChecksums. It is not safe for
@@ -139,10 +137,10 @@ type Facts struct {
 	DSField    uint8      // traffic class
 	TTL        uint8      // hop limit
 	Proto      uint8      // of what follows the IPv4 header or the last IPv6 extension header
-	NextHeader uint8      // the IPv6 header's own field
+	NextHeader uint8      // the IP header's own field: differs from Proto behind IPv6 extension headers
 	ID         uint32     // IPv4 identification, or the fragment header's
 	DF, MF     bool
-	FragOffset int // bytes
+	FragOffset int // bytes; the field ip.frag_offset counts in units of 8
 	FlowLabel  uint32
 	IPChecksum uint16
 	IPStatus   Status // IPv4 only
@@ -176,6 +174,9 @@ type Facts struct {
 	ICMPSeq    uint16
 	MTU        uint32 // of the two "too big" messages
 
+	// Header is the IP header with options or extension headers: HdrLen bytes,
+	// or nil if they are not all there.
+	Header []byte
 	// Segment is the transport header and all that follows, up to the end of
 	// the IP payload. In a fragment other than the first, and behind a protocol
 	// that this package does not know, it equals Payload.
@@ -221,6 +222,7 @@ func (p *Parser) Facts(b []byte, f *Facts) {
 	if !ok {
 		return
 	}
+	f.Header = b[:f.HdrLen:f.HdrLen]
 	segment = segment[:len(segment):len(segment)]
 	f.Segment = segment
 	f.setPayload(segment)
@@ -251,9 +253,6 @@ func (f *Facts) setPayload(b []byte) {
 	f.Payload = b[:len(b):len(b)]
 	f.PayloadLen = len(b)
 }
-
-// segmentOff returns where in the packet f.Segment begins.
-func (f *Facts) segmentOff() int { return f.HdrLen }
 
 // wrong notes a problem unless one was noted before.
 func (f *Facts) wrong(p Problem, off, n int) {

@@ -73,7 +73,7 @@ func (f *Facts) tcp(s []byte) {
 	}
 	f.setPayload(s[f.TCPHdrLen:])
 	f.tcpOptions(s[tcpMinLen:f.TCPHdrLen])
-	if f.SrcPort == dnsPort || f.DstPort == dnsPort {
+	if (f.SrcPort == dnsPort || f.DstPort == dnsPort) && !f.MF {
 		if n, ok := lengthPrefixed(f.Payload); ok && looksLikeDNS(f.Payload[2:2+n]) {
 			f.App = AppDNS
 		}
@@ -143,7 +143,7 @@ func (f *Facts) udp(s []byte) {
 	}
 	f.setPayload(s[udpLen:end])
 	switch {
-	case !looksLikeDNS(f.Payload):
+	case f.MF || !looksLikeDNS(f.Payload):
 	case f.SrcPort == mdnsPort || f.DstPort == mdnsPort:
 		f.App = AppMDNS
 	case f.SrcPort == dnsPort || f.DstPort == dnsPort:
