@@ -45,7 +45,10 @@
 // CoreFoundation.
 package bplist
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Limits bound what one property list may cost. The zero value is right for
 // messages from the network.
@@ -182,20 +185,22 @@ func Open(b []byte, lim Limits) (Doc, error) {
 	if binErr.Ours {
 		return Doc{}, binErr
 	}
+	var xmlErr error
 	if looksLikeXML(b) {
-		d, err := ParseXML(b, lim)
-		if err == nil {
+		if d, xmlErr = ParseXML(b, lim); xmlErr == nil {
 			return d, nil
 		}
-		if shape, _ := ReadOpenStep(b, lim); shape == NotPropertyList {
-			return Doc{}, err
+		if e := (*Error)(nil); errors.As(xmlErr, &e) && e.Ours {
+			return Doc{}, xmlErr
 		}
 	}
 	shape, err := ReadOpenStep(b, lim)
-	if err == nil {
+	switch {
+	case err == nil:
 		return Doc{enc: OpenStep, shape: shape}, nil
-	}
-	if looksBinary(b) {
+	case xmlErr != nil:
+		return Doc{}, xmlErr
+	case looksBinary(b):
 		return Doc{}, binErr
 	}
 	return Doc{}, err

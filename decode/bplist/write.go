@@ -52,8 +52,9 @@ type node struct {
 	bits   uint64 // of an integer, real, date, UID or boolean
 	str    string
 	data   []byte
-	first  int // of a container: where its references are
-	n      int // and how many
+	wide   bool // an integer above 2^63-1
+	first  int  // of a container: where its references are
+	n      int  // and how many
 }
 
 // Reset forgets all objects and keeps the memory.
@@ -242,6 +243,9 @@ func (n *node) refs() int {
 func (w *Writer) appendNode(dst []byte, n *node, refSize int) []byte {
 	switch n.typ {
 	case Int:
+		if n.wide {
+			return binary.BigEndian.AppendUint64(append(dst, 0x14, 0, 0, 0, 0, 0, 0, 0, 0), n.bits)
+		}
 		return AppendInt(dst, int64(n.bits))
 	case Real:
 		return AppendReal(dst, math.Float64frombits(n.bits))
