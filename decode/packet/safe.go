@@ -86,3 +86,7 @@ func unsafeRune(r rune) bool {
 	}
 	return false
 }
+
+// UnsafeRune reports whether r must not reach a terminal as it is: the
+// characters that [AppendSafe] escapes, other than the backslash.
+func UnsafeRune(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && unsafeRune(r) }

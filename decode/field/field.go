@@ -1,0 +1,140 @@
+// Package field is the one table of fields: what a row can be asked for, by
+// name. JSON output, -e, the filter, completion and scripts all read it, so
+// that a field that is added here is everywhere.
+//
+// A row is a message, a packet inside one, or what a tunnel did. Fields that
+// do not apply to a row have no values there; some have several:
+//
+//	f, ok := field.Lookup("ip.addr")
+//	values = f.Values(values[:0], &row)
+//	for _, v := range values {
+//		line = v.AppendText(line, f)
+//	}
+//
+// Names and meanings are tshark 4.0's wherever tshark has them.
+package field
+
+import (
+	"slices"
+	"strings"
+
+	"tundump/decode"
+	"tundump/decode/packet"
+)
+
+// Row is what fields are taken from. Event is always there.
+type Row struct {
+	Event   *decode.Event
+	Message *decode.Message // of a record, decoded as far as it could be; else nil
+
+	// Of an inner packet:
+	Packet *packet.Facts
+	Number int64 // in the capture, from 1
+	Index  int   // in its message, from 0
+	Family int64 // from protocols, -1 if it has none
+	Parser *packet.Parser
+
+	// Of a finding:
+	Problem *Finding
+}
+
+// Finding is something wrong, or worth knowing, with what a row shows.
+type Finding struct {
+	Severity string
+	Code     string
+	Text     string
+}
+
+// Cost says what has to be decoded for a field, cheapest first.
+type Cost uint8
+
+const (
+	FromEvent   Cost = iota // the event alone
+	FromMessage             // the message decoded
+	FromPacket              // the packet's headers read
+	FromPayload             // the packet's payload decoded
+)
+
+// Field is one field: its name, what it means and how to get it from a row.
+type Field struct {
+	Name string
+	Type Type
+	Doc  string // one line
+	Cost Cost
+	Hex  int // tshark prints it in hexadecimal, with that many digits; 0: in decimal
+
+	get func(dst []Value, r *Row) []Value
+}
+
+// Values appends the field's values in r to dst: none if it does not apply.
+func (f *Field) Values(dst []Value, r *Row) []Value {
+	if f.Cost >= FromPacket && r.Packet == nil || f.Cost == FromMessage && r.Message == nil {
+		return dst
+	}
+	return f.get(dst, r)
+}
+
+// All returns the table, in the order in which rows print it. It must not be
+// changed.
+func All() []Field { return table }
+
+// Lookup returns the field of that name.
+func Lookup(name string) (*Field, bool) {
+	i, ok := index[name]
+	if !ok {
+		return nil, false
+	}
+	return &table[i], true
+}
+
+// IsPrefix reports whether fields stand below name, as tcp.port stands below
+// tcp: a filter takes such a name as "the row has any of them".
+func IsPrefix(name string) bool {
+	return slices.ContainsFunc(table, func(f Field) bool { return strings.HasPrefix(f.Name, name+".") })
+}
+
+// Nearest returns the known name that is most like name, "" if none is like
+// it.
+func Nearest(name string) string {
+	best, at := len(name)/2+1, ""
+	for i := range table {
+		if d := distance(name, table[i].Name, best); d < best {
+			best, at = d, table[i].Name
+		}
+	}
+	return at
+}
+
+// distance is Levenshtein's, cut off at limit.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), dnsFields())
+
+var index = func() map[string]int {
+	m := make(map[string]int, len(table))
+	for i := range table {
+		m[table[i].Name] = i
+	}
+	return m
+}()

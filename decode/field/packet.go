@@ -1,0 +1,218 @@
+package field
+
+import (
+	"net/netip"
+	"strings"
+
+	"tundump/decode/packet"
+)
+
+// fact makes a field out of the packet's facts; get returns the zero Value
+// where it does not apply.
+func fact(name string, t Type, doc string, get func(*packet.Facts) Value) Field {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+		if v := get(r.Packet); v.Type != 0 {
+			return append(dst, v)
+		}
+		return dst
+	}}
+}
+
+func hexFact(name string, digits int, doc string, get func(*packet.Facts) Value) Field {
+	f := fact(name, Uint, doc, get)
+	f.Hex = digits
+	return f
+}
+
+// where guards get with a condition.
+func where(cond func(*packet.Facts) bool, get func(*packet.Facts) Value) func(*packet.Facts) Value {
+	return func(f *packet.Facts) Value {
+		if !cond(f) {
+			return Value{}
+		}
+		return get(f)
+	}
+}
+
+func frameFields() []Field {
+	return []Field{
+		{Name: "frame.number", Type: Uint, Doc: "number of the packet among all inner packets of the capture, from 1", Cost: FromPacket,
+			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Number))) }},
+		fact("frame.len", Uint, "bytes of the packet", func(f *packet.Facts) Value { return uintValue(uint64(f.Len)) }),
+		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
+			get: func(dst []Value, r *Row) []Value {
+				return append(dst, stringValue(string(r.Parser.AppendProtocols(nil, r.Packet))))
+			}},
+		{Name: "tunnel.af", Type: Int, Doc: "address family that the message gives the packet", Cost: FromPacket,
+			get: func(dst []Value, r *Row) []Value {
+				if r.Family < 0 {
+					return dst
+				}
+				return append(dst, intValue(r.Family))
+			}},
+		{Name: "_ws.col.protocol", Type: String, Doc: "protocol column", Cost: FromPacket,
+			get: func(dst []Value, r *Row) []Value {
+				return append(dst, stringValue(string(r.Packet.AppendProtocol(nil))))
+			}},
+		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
+			get: func(dst []Value, r *Row) []Value {
+				return append(dst, stringValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
+			}},
+	}
+}
+
+func ipFields() []Field {
+	is := func(version uint8) func(*packet.Facts) bool {
+		return func(f *packet.Facts) bool { return f.Version == version && f.HdrLen > 0 }
+	}
+	v4 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(4), get) }
+	v6 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(6), get) }
+	addr := func(a netip.Addr, version uint8, f *packet.Facts) Value {
+		if f.Version != version || !a.IsValid() {
+			return Value{}
+		}
+		return addrValue(a)
+	}
+	both := func(name string, version uint8, doc string) Field {
+		return Field{Name: name, Type: Addr, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+			if f := r.Packet; f.Version == version && f.Src.IsValid() {
+				dst = append(dst, addrValue(f.Src), addrValue(f.Dst))
+			}
+			return dst
+		}}
+	}
+	return []Field{
+		fact("ip.version", Uint, "IP version, of IPv4", v4(func(f *packet.Facts) Value { return uintValue(4) })),
+		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.HdrLen)) })),
+		hexFact("ip.dsfield", 2, "differentiated services field", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
+		fact("ip.len", Uint, "total length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TotalLen)) })),
+		hexFact("ip.id", 4, "identification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) })),
+		fact("ip.flags.df", Bool, "don't fragment", v4(func(f *packet.Facts) Value { return boolValue(f.DF) })),
+		fact("ip.flags.mf", Bool, "more fragments", v4(func(f *packet.Facts) Value { return boolValue(f.MF) })),
+		fact("ip.frag_offset", Uint, "fragment offset in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset)) })),
+		fact("ip.ttl", Uint, "time to live", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
+		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.Proto)) })),
+		hexFact("ip.checksum", 4, "header checksum", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) })),
+		fact("ip.checksum.status", Uint, "0 bad, 1 good, 2 unverified", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPStatus.Number())) })),
+		fact("ip.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 4, f) }),
+		fact("ip.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 4, f) }),
+		both("ip.addr", 4, "source or destination address"),
+		fact("ipv6.version", Uint, "IP version, of IPv6", v6(func(f *packet.Facts) Value { return uintValue(6) })),
+		hexFact("ipv6.flow", 6, "flow label", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) })),
+		fact("ipv6.plen", Uint, "payload length in bytes", v6(func(f *packet.Facts) Value { return uintValue(uint64(max(0, f.TotalLen-40))) })),
+		fact("ipv6.nxt", Uint, "next header", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
+		fact("ipv6.hlim", Uint, "hop limit", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
+		fact("ipv6.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 6, f) }),
+		fact("ipv6.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 6, f) }),
+		both("ipv6.addr", 6, "source or destination address"),
+	}
+}
+
+func transportFields() []Field {
+	is := func(t packet.Transport) func(*packet.Facts) bool {
+		return func(f *packet.Facts) bool { return f.Transport == t }
+	}
+	whole := func(t packet.Transport) func(*packet.Facts) bool {
+		return func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete }
+	}
+	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.TCP), get) }
+	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
+	ports := func(name string, t packet.Transport) Field {
+		return Field{Name: name, Type: Uint, Doc: "source or destination port", Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+			if r.Packet.Transport == t {
+				dst = append(dst, uintValue(uint64(r.Packet.SrcPort)), uintValue(uint64(r.Packet.DstPort)))
+			}
+			return dst
+		}}
+	}
+	src := func(f *packet.Facts) Value { return uintValue(uint64(f.SrcPort)) }
+	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
+	status := func(f *packet.Facts) Value { return uintValue(uint64(f.L4Status.Number())) }
+	list := []Field{
+		fact("tcp.srcport", Uint, "source port", where(is(packet.TCP), src)),
+		fact("tcp.dstport", Uint, "destination port", where(is(packet.TCP), dst)),
+		ports("tcp.port", packet.TCP),
+		fact("tcp.seq_raw", Uint, "sequence number as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Seq)) })),
+		fact("tcp.ack_raw", Uint, "acknowledgment number as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Ack)) })),
+		fact("tcp.hdr_len", Uint, "header length in bytes", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.TCPHdrLen)) })),
+		hexFact("tcp.flags", 4, "flags", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Flags)) })),
+	}
+	for _, b := range [...]struct {
+		name string
+		bit  uint16
+	}{{"fin", packet.FIN}, {"syn", packet.SYN}, {"reset", packet.RST}, {"push", packet.PSH}, {"ack", packet.ACK}, {"urg", packet.URG}, {"ece", packet.ECE}, {"cwr", packet.CWR}} {
+		list = append(list, fact("tcp.flags."+b.name, Bool, "the "+strings.ToUpper(b.name)+" flag", tcp(func(f *packet.Facts) Value { return boolValue(f.Flags&b.bit != 0) })))
+	}
+	return append(list,
+		fact("tcp.window_size_value", Uint, "window as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Window)) })),
+		fact("tcp.len", Uint, "bytes of payload", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.PayloadLen)) })),
+		hexFact("tcp.checksum", 4, "checksum", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
+		fact("tcp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", tcp(status)),
+		fact("tcp.options.mss_val", Uint, "maximum segment size option", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.MSS > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MSS)) })),
+		fact("tcp.options.wscale.shift", Uint, "window scale option: shift count", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.WScale >= 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.WScale)) })),
+		fact("udp.srcport", Uint, "source port", where(is(packet.UDP), src)),
+		fact("udp.dstport", Uint, "destination port", where(is(packet.UDP), dst)),
+		ports("udp.port", packet.UDP),
+		fact("udp.length", Uint, "length field, in bytes", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.UDPLen)) })),
+		hexFact("udp.checksum", 4, "checksum", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
+		fact("udp.checksum.status", Uint, "0 bad, 1 good, 2 unverified, 3 not present", udp(status)),
+		fact("icmp.type", Uint, "type", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
+		fact("icmp.code", Uint, "code", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
+		fact("icmp.ident", Uint, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
+		fact("icmp.seq", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
+		fact("icmp.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),
+		fact("icmpv6.type", Uint, "type", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
+		fact("icmpv6.code", Uint, "code", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
+	)
+}
+
+func dnsFields() []Field {
+	message := func(name string, t Type, hex int, doc string, get func([]Value, *packet.DNSMessage) []Value) Field {
+		return Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, Hex: hex, get: func(dst []Value, r *Row) []Value {
+			if r.Packet.App == packet.NoApp {
+				return dst
+			}
+			var m packet.DNSMessage
+			if !r.Parser.DNS(r.Packet, &m) {
+				return dst
+			}
+			return get(dst, &m)
+		}}
+	}
+	records := func(name string, rtype uint16, t Type, doc string, get func(packet.DNSRecord) Value) Field {
+		return message(name, t, 0, doc, func(dst []Value, m *packet.DNSMessage) []Value {
+			for _, rec := range m.Records {
+				if rec.Type == rtype {
+					dst = append(dst, get(rec))
+				}
+			}
+			return dst
+		})
+	}
+	addr := func(r packet.DNSRecord) Value { return addrValue(r.Addr) }
+	return []Field{
+		message("dns.id", Uint, 4, "transaction identifier", func(dst []Value, m *packet.DNSMessage) []Value { return append(dst, uintValue(uint64(m.ID))) }),
+		message("dns.flags.response", Bool, 0, "it is an answer", func(dst []Value, m *packet.DNSMessage) []Value { return append(dst, boolValue(m.Response)) }),
+		message("dns.flags.rcode", Uint, 0, "response code of an answer", func(dst []Value, m *packet.DNSMessage) []Value {
+			if !m.Response {
+				return dst
+			}
+			return append(dst, uintValue(uint64(m.RCode)))
+		}),
+		message("dns.qry.name", String, 0, "name asked for", func(dst []Value, m *packet.DNSMessage) []Value {
+			for _, q := range m.Questions {
+				dst = append(dst, stringValue(string(q.Name)))
+			}
+			return dst
+		}),
+		message("dns.qry.type", Uint, 0, "type asked for", func(dst []Value, m *packet.DNSMessage) []Value {
+			for _, q := range m.Questions {
+				dst = append(dst, uintValue(uint64(q.Type)))
+			}
+			return dst
+		}),
+		records("dns.a", 1, Addr, "address in an A record", addr),
+		records("dns.aaaa", 28, Addr, "address in an AAAA record", addr),
+		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return stringValue(string(r.Data)) }),
+	}
+}

@@ -1,0 +1,145 @@
+package filter
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tundump/decode"
+	"tundump/decode/bplist"
+	"tundump/decode/field"
+	"tundump/decode/frame"
+)
+
+// openRow is a row that opens a TCP flow to host:port.
+func openRow(tb testing.TB, host, port string) *field.Row {
+	var w bplist.Writer
+	raw, err := w.Append(frame.Reserve(nil), w.Dict(w.String("command"), w.Int(6), w.String("identifier"), w.Int(7),
+		w.String("tunnel-type"), w.Int(0), w.String("app-proxy-flow-type"), w.Int(1), w.String("host"), w.String(host), w.String("port"), w.String(port)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := frame.PutLength(raw, 0); err != nil {
+		tb.Fatal(err)
+	}
+	ev := decode.Event{Kind: decode.Record, Tunnel: 3, Number: 9, Time: 1_500_000_000_000_000_000, Raw: raw}
+	m := new(decode.Message)
+	if err := m.Decode(ev); err != nil {
+		tb.Fatal(err)
+	}
+	return &field.Row{Event: &ev, Message: m}
+}
+
+func TestMatch(t *testing.T) {
+	row := openRow(t, "example.org", "443")
+	for text, want := range map[string]bool{
+		`tunnel.command == 6`:                            true,
+		`tunnel.command != 6`:                            false,
+		`tunnel.command eq 6 and tunnel.identifier ne 8`: true,
+		`tunnel.command.name == "Open"`:                  true,
+		`tunnel.command.name == Open`:                    true,
+		`tunnel.host contains "ample"`:                   true,
+		`tunnel.host matches "^EXAMPLE\.(org|net)$"`:     true,
+		`tunnel.port in {80, 443}`:                       true,
+		`tunnel.port in {1..79, 81..442}`:                false,
+		`tunnel.port > 442 && tunnel.port <= 443`:        true,
+		`!(tunnel.port == 443)`:                          false,
+		`not tunnel.port == 80 or tunnel.port == 1`:      true,
+		`tunnel.result_code`:                             false,
+		`tunnel.result_code != 0`:                        false,
+		`tunnel.flow_type`:                               true,
+		`tunnel`:                                         true,
+		`tcp`:                                            false,
+		`tunnel.dir == "c2s" || tunnel.dir == "s2c"`:     true,
+		`tunnel.msg == 9 && tunnel.stream == 3`:          true,
+		`tunnel.edited`:                                  false,
+		`frame.time_epoch > 1499999999.5`:                true,
+		`tunnel.command==6&&tunnel.port==443`:            true,
+		`tunnel.identifier == 0x7`:                       true,
+		`tunnel.identifier == -7`:                        false,
+	} {
+		f, err := Compile(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := f.Match(row, new(Scratch)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                                 "column 1: expected a field",
+		`tunnel.comand == 6`:               "column 1: there is no field \"tunnel.comand\"; there is tunnel.command",
+		`tunnel.command == open`:           `column 19: "open" is no integer, which tunnel.command is`,
+		`tunnel.command ==`:                "column 18: expected a value behind it",
+		`tunnel.command = 6`:               `column 16: nothing begins with "="`,
+		`(tunnel.command == 6`:             "column 21: expected )",
+		`tunnel.port in 80`:                "column 16: in takes a set",
+		`tunnel.port in {80 81}`:           "column 20: expected , or }, not",
+		`tunnel.host == "x`:                "column 16: the string has no end",
+		`tunnel.host matches "("`:          "column 21: error parsing regexp",
+		`tunnel.port matches "4"`:          "column 21: matches takes a string field",
+		`tunnel.port == 443 tunnel.port`:   "column 20: expected and, or or the end",
+		`tunnel == 3`:                      "column 1: there is no field",
+		strings.Repeat("!", 300) + "frame": "nested too deep",
+	} {
+		_, err := Compile(text)
+		var fe *Error
+		if !errors.As(err, &fe) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestMatchDoesNotAllocate(t *testing.T) {
+	row := openRow(t, "example.org", "443")
+	f, err := Compile(`tunnel.command == 8 || tunnel.identifier == 7 && tunnel.len > 3`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s Scratch
+	if n := testing.AllocsPerRun(100, func() {
+		if !f.Match(row, &s) {
+			t.Fatal("no match")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if f.Cost() != field.FromMessage {
+		t.Errorf("cost %d", f.Cost())
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{`tunnel.command == 8 && !(tunnel.port in {1..2, 3})`, `a matches "x"`, `"`, `ip.addr==::1`, `not`, `{`} {
+		f.Add(s)
+	}
+	row := openRow(f, "h", "1")
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := Compile(s)
+		if err == nil {
+			c.Match(row, new(Scratch))
+			return
+		}
+		var fe *Error
+		if !errors.As(err, &fe) || fe.Col < 0 || fe.Col > len(s) {
+			t.Fatalf("%q: %v", s, err)
+		}
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	row := openRow(b, "example.org", "443")
+	f, err := Compile(`tunnel.command == 8 || tunnel.identifier == 7 && tunnel.len > 3`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var s Scratch
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Match(row, &s)
+	}
+}
