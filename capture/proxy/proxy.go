@@ -35,8 +35,8 @@
 // sender's stream. An injected record is at the offset where it was put in,
 // and takes no bytes of that stream. A replaced record is two events: the
 // original, Dropped and Edited, on the side of the sender; what was sent
-// instead, Injected and Edited, on the side of the receiver. Bytes that were
-// kept back when the tunnel broke are Dropped. Which sides an event names is
+// instead, Injected and Edited and at the same offset, on the side of the
+// receiver. Bytes that were kept back when the tunnel broke are Dropped. Which sides an event names is
 // said at [decode.Flags]; a tunnel counts as wanted by an interceptor, too,
 // once something has been injected into it.
 package proxy
