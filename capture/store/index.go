@@ -15,8 +15,6 @@ var ErrForeign = errors.New("store: there is no tunnel recorded by tundump in it
 const (
 	// foreignAfter is how many packets without a tag make a file foreign.
 	foreignAfter = 1000
-	// publishAt is how many rows are collected before they are shown.
-	publishAt = 512
 	// maxSpan bounds what a row's blocks can take in the file: the largest
 	// record that is decoded, in blocks of 64 KiB, and room for their headers.
 	maxSpan = pcapng.MaxBlock
@@ -27,6 +25,7 @@ type indexer struct {
 	s    *Store
 	w    Writer
 	g    *segment
+	src  io.Reader
 	r    *pcapng.Reader
 	name string
 
@@ -107,9 +106,6 @@ func (x *indexer) blocks() error {
 		}
 		if x.untagged >= foreignAfter && !x.ours && x.s.Len() == 0 && len(x.rows) == 0 {
 			return ErrForeign
-		}
-		if len(x.rows) >= publishAt || len(x.rows) > 0 && x.s.Len() == 0 {
-			x.publish()
 		}
 	}
 	return nil
@@ -214,6 +210,13 @@ func (x *indexer) abandon() {
 		x.incomplete++
 		x.split = splitRow{}
 	}
+}
+
+// Read reads on for x.r, which asks only when it has handed out all that it
+// had: the moment to show what was found.
+func (x *indexer) Read(b []byte) (int, error) {
+	x.publish()
+	return x.src.Read(b)
 }
 
 func (x *indexer) publish() {

@@ -82,5 +82,7 @@ func OpenReader(r io.Reader, name string) (*Store, error) {
 func (s *Store) indexer(f *os.File, r io.Reader, name string) *indexer {
 	g := &segment{file: f}
 	s.segments = []*segment{g}
-	return &indexer{s: s, w: Writer{s}, g: g, r: pcapng.NewReader(r), name: name}
+	x := &indexer{s: s, w: Writer{s}, g: g, src: r, name: name}
+	x.r = pcapng.NewReader(x)
+	return x
 }

@@ -18,10 +18,7 @@ type Entry struct {
 	Dir    decode.Direction
 }
 
-const (
-	commentBits = 16
-	maxOffset   = 1 << (64 - commentBits)
-)
+const commentBits = 16
 
 // NewEntry describes a row whose blocks are the span bytes at offset. comment
 // is 0 for the block's own event, else the place of the comment that stands
@@ -35,6 +32,12 @@ func NewEntry(ev *decode.Event, offset int64, span, comment int) Entry {
 		e.Len = uint32(min(max(0, ev.Detail.Len), math.MaxUint32))
 	}
 	return e
+}
+
+// Place says where the row's blocks turned out to be: the span bytes at offset.
+func (e *Entry) Place(offset int64, span int) {
+	e.pos = uint64(offset)<<commentBits | e.pos&(1<<commentBits-1)
+	e.span = uint32(span)
 }
 
 // End is the offset behind the row's blocks.

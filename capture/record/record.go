@@ -1,0 +1,254 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tundump/capture"
+	"tundump/capture/store"
+	"tundump/decode"
+)
+
+// Overload says what Offer does when the queue is full.
+type Overload uint8
+
+const (
+	// Wait waits, which slows the tunnel, and counts the time.
+	Wait Overload = iota
+	// Drop drops, and counts. What was dropped is a gap in the capture.
+	Drop
+)
+
+// Options configure a [Recorder]. The zero value records to a file without a
+// name, of which the last GiB is kept.
+type Options struct {
+	// Path is the file to write. An existing one is replaced. If Path is a
+	// named pipe it is written as Output is.
+	Path string
+	// Output, if not nil, is written too: the same file, as a stream.
+	Output io.Writer
+	// Keep limits a file without a name, in bytes; 0 is 1 GiB. The oldest rows
+	// go, an eighth at a time; numbers stay.
+	Keep int64
+	// Overload says what happens when the writer is too slow.
+	Overload Overload
+	// NoInner leaves out the inner packets, which can be derived.
+	NoInner bool
+	// QueueBytes limits the memory of what waits to be written; 0 is 32 MiB.
+	QueueBytes int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Logger hears of what ends the recording; nil is silent.
+	Logger *slog.Logger
+}
+
+// Stats counts what a recorder did.
+type Stats struct {
+	Rows     int
+	Messages int64
+	Bytes    int64 // written, of the file
+	Queued   int   // bytes of memory that wait
+
+	Waits        int64         // how often Offer had to wait
+	Waited       time.Duration // and for how long in all
+	Dropped      [2]int64      // events, by direction
+	DroppedBytes [2]int64      // of those events
+}
+
+// comment says what a reader of the file must know; empty if that is nothing.
+func (s *Stats) comment() string {
+	text := ""
+	if s.Waits > 0 {
+		text = fmt.Sprintf("waited %v in %d waits", s.Waited, s.Waits)
+	}
+	if n := s.Dropped[0] + s.Dropped[1]; n > 0 {
+		if text != "" {
+			text += "; "
+		}
+		text += fmt.Sprintf("dropped %d events c2s (%d bytes) and %d s2c (%d bytes)",
+			s.Dropped[0], s.DroppedBytes[0], s.Dropped[1], s.DroppedBytes[1])
+	}
+	return text
+}
+
+// Recorder is a [capture.Tap] that writes a capture.
+type Recorder struct {
+	q     *queue
+	st    *store.Store
+	log   *slog.Logger
+	now   func() time.Time
+	done  chan struct{} // the writer has ended
+	begun int64
+
+	messages atomic.Int64
+	bytes    atomic.Int64
+
+	failed chan struct{}
+	fail   sync.Once
+	err    error // written before failed is closed
+}
+
+const (
+	defaultKeep  = 1 << 30
+	defaultQueue = 32 << 20
+	flushBytes   = 256 << 10
+	flushEvery   = 100 * time.Millisecond
+)
+
+// New makes the file and starts the goroutine that writes it, which ends when
+// Close is called and everything offered before is written.
+//
+// The error says why the file cannot be written.
+func New(o Options) (*Recorder, error) {
+	if o.Keep <= 0 {
+		o.Keep = defaultKeep
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = defaultQueue
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	st, w := store.New()
+	s, err := newSink(&o, w)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	r := &Recorder{
+		q: newQueue(o.QueueBytes, o.Overload, o.Now), st: st, log: o.Logger, now: o.Now,
+		done: make(chan struct{}), failed: make(chan struct{}), begun: o.Now().UnixNano(),
+	}
+	r.bytes.Store(s.written)
+	e := &encoder{base: s.size, tunnels: map[uint32]*tunnel{}}
+	if !o.NoInner {
+		e.inner = new(decode.Message)
+	}
+	go r.write(s, e)
+	return r, nil
+}
+
+// Store returns the rows, which appear as soon as they are in the file. It
+// outlives the recorder: close it after [Recorder.Close].
+func (r *Recorder) Store() *store.Store { return r.st }
+
+// Offer takes the events of b. It may wait: see [Overload]. After Close, and
+// after writing failed, it does nothing.
+func (r *Recorder) Offer(b *capture.Batch) {
+	if len(b.Events) > 0 {
+		r.q.offer(b)
+	}
+}
+
+// Failed is closed when writing has failed; Err then says why.
+func (r *Recorder) Failed() <-chan struct{} { return r.failed }
+
+// Err is what ended the recording before Close did, or nil.
+func (r *Recorder) Err() error {
+	select {
+	case <-r.failed:
+		return r.err
+	default:
+		return nil
+	}
+}
+
+// Stats returns the counts so far.
+func (r *Recorder) Stats() Stats {
+	r.q.mu.Lock()
+	s := r.q.stats
+	s.Queued = r.q.pinned
+	r.q.mu.Unlock()
+	s.Rows, s.Messages, s.Bytes = r.st.Len(), r.messages.Load(), r.bytes.Load()
+	return s
+}
+
+// Close writes what was offered and the counts, and ends the recording. The
+// file stays open for the store. It returns what Err does, and may be called
+// more than once.
+func (r *Recorder) Close() error {
+	r.q.stop(true)
+	<-r.done
+	return r.Err()
+}
+
+// write is the recorder's goroutine. It owns the sink and the encoder.
+func (r *Recorder) write(s *sink, e *encoder) {
+	defer close(r.done)
+	var items []item
+	flushed := r.now()
+	for more := true; more; {
+		items, more = r.q.take(items)
+		for _, it := range items {
+			events := it.events()
+			for i := range events {
+				if r.Err() != nil {
+					break
+				}
+				ev := events[i] // the batch is not ours to change
+				e.add(&ev)
+				if len(e.out) >= flushBytes {
+					r.flush(s, e)
+				}
+			}
+			r.q.release(it)
+			if now := r.now(); now.Sub(flushed) > flushEvery {
+				r.flush(s, e)
+				flushed = now
+			}
+		}
+		clear(items)
+		r.flush(s, e)
+		flushed = r.now()
+	}
+	if r.Err() == nil {
+		r.finish(s, e)
+	}
+	s.w.Finish(r.Err())
+}
+
+// finish writes what is due at the end.
+func (r *Recorder) finish(s *sink, e *encoder) {
+	now := r.now().UnixNano()
+	gaps := r.q.rest()
+	for i := range gaps {
+		e.add(&gaps[i])
+	}
+	e.carryAll(now)
+	stats := r.Stats()
+	e.statistics(r.begun, now, &stats)
+	r.flush(s, e)
+	if err := s.close(); err != nil {
+		r.stop(err)
+	}
+}
+
+// flush puts into the file, and then into the store, what was encoded.
+func (r *Recorder) flush(s *sink, e *encoder) {
+	if len(e.out) == 0 || r.Err() != nil {
+		return
+	}
+	err := s.flush(e)
+	r.messages.Store(e.message)
+	r.bytes.Store(s.written)
+	if err != nil {
+		r.stop(err)
+	}
+}
+
+// stop ends the recording, and nothing else.
+func (r *Recorder) stop(err error) {
+	r.fail.Do(func() {
+		r.err = err
+		close(r.failed)
+		r.log.Error("recording stopped; the tunnels go on", "error", err)
+		r.q.stop(false)
+	})
+}
