@@ -29,9 +29,10 @@ type Row struct {
 
 	// Of an inner packet:
 	Packet *packet.Facts
-	Number int64 // in the capture, from 1
-	Index  int   // in its message, from 0
-	Family int64 // from protocols, -1 if it has none
+	Data   []byte // its bytes
+	Number int64  // in the capture, from 1
+	Index  int    // in its message, from 0
+	Family int64  // from protocols, -1 if it has none
 	Parser *packet.Parser
 
 	// Of a finding:
@@ -62,6 +63,11 @@ type Field struct {
 	Doc  string // one line
 	Cost Cost
 	Hex  int // tshark prints it in hexadecimal, with that many digits; 0: in decimal
+
+	// Combines: it repeats other fields for the filter's sake, as ip.addr does.
+	Combines bool
+	// OnRequest: printed only when it is asked for by name.
+	OnRequest bool
 
 	get func(dst []Value, r *Row) []Value
 }

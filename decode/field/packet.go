@@ -43,6 +43,8 @@ func frameFields() []Field {
 			get: func(dst []Value, r *Row) []Value {
 				return append(dst, stringValue(string(r.Parser.AppendProtocols(nil, r.Packet))))
 			}},
+		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, OnRequest: true,
+			get: func(dst []Value, r *Row) []Value { return append(dst, bytesValue(r.Data)) }},
 		{Name: "tunnel.af", Type: Int, Doc: "address family that the message gives the packet", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
 				if r.Family < 0 {
@@ -74,7 +76,7 @@ func ipFields() []Field {
 		return addrValue(a)
 	}
 	both := func(name string, version uint8, doc string) Field {
-		return Field{Name: name, Type: Addr, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+		return Field{Name: name, Type: Addr, Doc: doc, Cost: FromPacket, Combines: true, get: func(dst []Value, r *Row) []Value {
 			if f := r.Packet; f.Version == version && f.Src.IsValid() {
 				dst = append(dst, addrValue(f.Src), addrValue(f.Dst))
 			}
@@ -118,7 +120,7 @@ func transportFields() []Field {
 	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.TCP), get) }
 	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
 	ports := func(name string, t packet.Transport) Field {
-		return Field{Name: name, Type: Uint, Doc: "source or destination port", Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+		return Field{Name: name, Type: Uint, Doc: "source or destination port", Cost: FromPacket, Combines: true, get: func(dst []Value, r *Row) []Value {
 			if r.Packet.Transport == t {
 				dst = append(dst, uintValue(uint64(r.Packet.SrcPort)), uintValue(uint64(r.Packet.DstPort)))
 			}

@@ -90,6 +90,13 @@ func tunnelFields() []Field {
 				}
 				return dst
 			}},
+		{Name: "tunnel.raw", Type: Bytes, Doc: "the bytes on the stream", OnRequest: true,
+			get: func(dst []Value, r *Row) []Value {
+				if !r.Event.Kind.Counts() {
+					return dst
+				}
+				return append(dst, bytesValue(r.Event.Raw))
+			}},
 		{Name: "tunnel.reason", Type: String, Doc: "why, in one line",
 			get: detail(is(decode.Refused, decode.Reset, decode.Closed, decode.Unframed), func(d *decode.Detail) Value { return text(d.Reason) })},
 		{Name: "tunnel.rtt", Type: Uint, Doc: "round-trip time of the outer connection, in microseconds",

@@ -1,0 +1,330 @@
+// Package output prints a session's rows: as text for people, as NDJSON, or
+// as the fields that were asked for. Nothing that came over the wire reaches
+// the output as it came: what could move a terminal's cursor is escaped.
+//
+//	p := output.New(os.Stdout, output.Options{})
+//	for {
+//		row, err := s.Next(ctx)
+//		if err != nil {
+//			return errors.Join(p.Flush(), err)
+//		}
+//		if more, err := p.Row(row); err != nil || !more {
+//			return err
+//		}
+//	}
+package output
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"tundump/capture/session"
+	"tundump/decode"
+	"tundump/decode/field"
+	"tundump/decode/packet"
+)
+
+// Format is how rows are printed.
+type Format uint8
+
+const (
+	Text   Format = iota
+	JSON          // one object a line
+	Fields        // the values of Options.Fields, separated
+)
+
+// Stamp is what a line begins with, -t in tshark.
+type Stamp uint8
+
+const (
+	Absolute     Stamp = iota // a: the time of day, local
+	AbsoluteDate              // ad: with the date
+	Delta                     // d: since the line before
+	Relative                  // r: since the first
+	Epoch                     // e: seconds since 1970
+)
+
+// ParseStamp reads the argument of -t.
+func ParseStamp(s string) (Stamp, error) {
+	for i, name := range [...]string{"a", "ad", "d", "r", "e"} {
+		if s == name {
+			return Stamp(i), nil
+		}
+	}
+	return 0, fmt.Errorf("time stamp form %q is none of a, ad, d, r, e", s)
+}
+
+// Options say what is printed of each row and how. The zero value prints text:
+// a line for each message, and one for each packet under it.
+type Options struct {
+	Format    Format
+	Fields    []*field.Field // Format Fields: what to print; also printed in JSON
+	Header    bool           // Format Fields: the names first
+	Separator string         // Format Fields; "" is a tab
+	Stamp     Stamp
+	Location  *time.Location // nil is local time
+	Packets   bool           // only inner packets
+	Messages  bool           // only messages
+	Verbose   bool           // more in a line, and notes
+	Detail    bool           // the full tree of each row
+	Hex       bool           // the bytes of each row
+	Count     int64          // stop after so many messages, or packets where only those are printed; 0: never
+}
+
+// Printer prints rows. It is for one goroutine.
+type Printer struct {
+	w       *bufio.Writer
+	opt     Options
+	parser  *packet.Parser
+	line    []byte
+	scratch []byte
+	values  []field.Value
+
+	err         error
+	first, last int64
+	started     bool
+	count       int64
+}
+
+// New returns a printer to w. It buffers: see [Printer.Flush].
+func New(w io.Writer, opt Options) *Printer {
+	if opt.Separator == "" {
+		opt.Separator = "\t"
+	}
+	if opt.Location == nil {
+		opt.Location = time.Local
+	}
+	p := &Printer{w: bufio.NewWriterSize(w, 64<<10), opt: opt, parser: packet.NewParser()}
+	if opt.Format == Fields && opt.Header {
+		names := make([]string, len(opt.Fields))
+		for i, f := range opt.Fields {
+			names[i] = f.Name
+		}
+		p.text(strings.Join(names, opt.Separator))
+		p.endLine()
+	}
+	return p
+}
+
+// Row prints a row and reports whether more are wanted. The error is that of
+// writing.
+func (p *Printer) Row(r *session.Row) (more bool, err error) {
+	switch p.opt.Format {
+	case JSON:
+		p.jsonRow(r)
+	case Fields:
+		p.fieldsRow(r)
+	default:
+		p.row(r)
+	}
+	more = p.opt.Count == 0 || p.count < p.opt.Count
+	if more && !p.opt.Packets && r.Event.Kind.Counts() {
+		more = p.counted(true)
+	}
+	return more, p.err
+}
+
+// counted counts one of what -c counts, and reports whether more are wanted.
+func (p *Printer) counted(counts bool) bool {
+	if counts {
+		p.count++
+	}
+	return p.opt.Count == 0 || !counts || p.count < p.opt.Count
+}
+
+// Flush writes out what is buffered.
+func (p *Printer) Flush() error {
+	if err := p.w.Flush(); p.err == nil {
+		p.err = err
+	}
+	return p.err
+}
+
+// each calls do for the rows that an event makes: the message or what the
+// tunnel did, what is wrong with it, its packets and what is wrong with them.
+func (p *Printer) each(r *session.Row, do func(kind string, row *field.Row)) {
+	if ev := &r.Event; !p.opt.Packets {
+		switch {
+		case ev.Kind == decode.Record:
+			do("message", r.MessageRow())
+		case ev.Kind != decode.Packet && (!p.opt.Messages || ev.Kind.Counts()):
+			do("tunnel", r.MessageRow())
+		}
+		p.eachProblem(r, do)
+	}
+	if p.opt.Messages {
+		return
+	}
+	for i := range r.Packets {
+		do("packet", r.PacketRow(i))
+		if f, ok := r.Finding(i); ok {
+			row := r.PacketRow(i)
+			row.Problem = &f
+			do("finding", row)
+		}
+		if !p.counted(p.opt.Packets) {
+			return
+		}
+	}
+}
+
+func (p *Printer) eachProblem(r *session.Row, do func(kind string, row *field.Row)) {
+	if r.Message == nil {
+		return
+	}
+	for i := range r.Message.Problems {
+		pr := &r.Message.Problems[i]
+		row := r.MessageRow()
+		row.Problem = &field.Finding{Severity: pr.Severity.String(), Code: string(pr.Code), Text: pr.String()}
+		do("finding", row)
+	}
+}
+
+// jsonRow prints an event's rows as objects, one a line.
+func (p *Printer) jsonRow(r *session.Row) {
+	p.each(r, func(kind string, row *field.Row) {
+		p.text(`{"type":"`, kind, `"`)
+		all := field.All()
+		for i := range all {
+			if f := &all[i]; printed(kind, f) {
+				p.jsonField(f, row)
+			}
+		}
+		if p.opt.Hex && kind != "finding" {
+			name := "tunnel.raw"
+			if kind == "packet" {
+				name = "frame.raw"
+			}
+			f, _ := field.Lookup(name)
+			p.jsonField(f, row)
+		}
+		for _, f := range p.opt.Fields {
+			if !printed(kind, f) {
+				p.jsonField(f, row)
+			}
+		}
+		p.text("}")
+		p.endLine()
+	})
+}
+
+// printed reports whether rows of that kind have f without being asked: a
+// packet's row has what the packet is, and of its message only the number; a
+// finding's has what it is about.
+func printed(kind string, f *field.Field) bool {
+	if f.OnRequest {
+		return false
+	}
+	switch kind {
+	case "packet":
+		return f.Cost >= field.FromPacket || isPlace(f.Name)
+	case "finding":
+		return strings.HasPrefix(f.Name, "finding.") || isPlace(f.Name) || f.Name == "frame.number"
+	}
+	return f.Cost < field.FromPacket
+}
+
+func isPlace(name string) bool {
+	switch name {
+	case "frame.time_epoch", "tunnel.stream", "tunnel.msg", "tunnel.dir":
+		return true
+	}
+	return false
+}
+
+// lists are the fields that are arrays in JSON even with one value.
+func isList(name string) bool {
+	switch name {
+	case "tunnel.protocols", "dns.a", "dns.aaaa", "dns.cname":
+		return true
+	}
+	return false
+}
+
+func (p *Printer) jsonField(f *field.Field, row *field.Row) {
+	p.values = f.Values(p.values[:0], row)
+	if len(p.values) == 0 || f.Combines {
+		return
+	}
+	p.text(`,"`, f.Name, `":`)
+	if len(p.values) == 1 && !isList(f.Name) {
+		p.line = p.values[0].AppendJSON(p.line)
+		return
+	}
+	for i, v := range p.values {
+		p.line = append(p.line, "[,"[min(i, 1)])
+		p.line = v.AppendJSON(p.line)
+	}
+	p.text("]")
+}
+
+// fieldsRow prints the fields that were asked for, a line a row: of each
+// packet where the message has any, else of the message.
+func (p *Printer) fieldsRow(r *session.Row) {
+	p.each(r, func(kind string, row *field.Row) {
+		if kind == "finding" || kind == "message" && len(r.Packets) > 0 && !p.opt.Messages {
+			return
+		}
+		for i, f := range p.opt.Fields {
+			if i > 0 {
+				p.text(p.opt.Separator)
+			}
+			p.values = f.Values(p.values[:0], row)
+			for j, v := range p.values {
+				if j > 0 {
+					p.text(",")
+				}
+				p.line = v.AppendText(p.line, f)
+			}
+		}
+		p.endLine()
+	})
+}
+
+// stamp begins a line with its time.
+func (p *Printer) stamp(ns int64) {
+	if !p.started {
+		p.first, p.last, p.started = ns, ns, true
+	}
+	switch p.opt.Stamp {
+	case Delta:
+		p.line = field.AppendEpoch(p.line, ns-p.last)
+	case Relative:
+		p.line = field.AppendEpoch(p.line, ns-p.first)
+	case Epoch:
+		p.line = field.AppendEpoch(p.line, ns)
+	case AbsoluteDate:
+		p.line = time.Unix(0, ns).In(p.opt.Location).AppendFormat(p.line, "2006-01-02 15:04:05.000000")
+	default:
+		p.line = time.Unix(0, ns).In(p.opt.Location).AppendFormat(p.line, "15:04:05.000000")
+	}
+	p.last = ns
+	p.line = append(p.line, ' ')
+}
+
+func (p *Printer) text(parts ...string) {
+	for _, s := range parts {
+		p.line = append(p.line, s...)
+	}
+}
+
+// pad fills up what was written since at to n columns.
+func (p *Printer) pad(at, n int) {
+	for len(p.line) < at+n {
+		p.line = append(p.line, ' ')
+	}
+}
+
+func (p *Printer) endLine() {
+	for len(p.line) > 0 && p.line[len(p.line)-1] == ' ' {
+		p.line = p.line[:len(p.line)-1]
+	}
+	p.line = append(p.line, '\n')
+	if _, err := p.w.Write(p.line); err != nil && p.err == nil {
+		p.err = err
+	}
+	p.line = p.line[:0]
+}
