@@ -272,25 +272,27 @@ func TestBackPressure(t *testing.T) {
 	client, server := l.pair(t)
 	server.SetReadBuffer(64 << 10)
 	client.SetWriteBuffer(64 << 10)
+	sent := fillUp(t, client)
+	client.CloseWrite()
+	n, err := io.Copy(io.Discard, server)
+	if err != nil || n != sent {
+		t.Errorf("received %d bytes of %d: %v", n, sent, err)
+	}
+}
+
+// fillUp writes until nothing more fits, and returns how many bytes did.
+func fillUp(t testing.TB, c *net.TCPConn) (sent int64) {
+	t.Helper()
 	block := bytes.Repeat(record(1, 1400), 100)
-	sent := 0
 	for {
-		client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-		n, err := client.Write(block)
-		sent += n
+		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		n, err := c.Write(block)
+		sent += int64(n)
 		if err != nil {
-			break
+			return sent
 		}
 		if sent > 64<<20 {
 			t.Fatalf("%d bytes went into a tunnel that nobody reads", sent)
 		}
-	}
-	client.SetWriteDeadline(time.Time{})
-	go func() {
-		client.CloseWrite()
-	}()
-	n, err := io.Copy(io.Discard, server)
-	if err != nil || n != int64(sent) {
-		t.Errorf("received %d bytes of %d: %v", n, sent, err)
 	}
 }

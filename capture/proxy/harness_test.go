@@ -122,6 +122,7 @@ type link struct {
 	tap    *watcher
 	addr   string
 	server *net.TCPListener
+	plain  bool   // its connections have no raw access
 	stop   func() // ends Serve and waits for it
 }
 
@@ -201,6 +202,25 @@ func (l *link) pair(t testing.TB) (client, server *net.TCPConn) {
 		t.Cleanup(func() { c.Close() })
 	}
 	return client, server
+}
+
+// rawPair returns both ends of a connection without the proxy, the accepted
+// one as the link's listener would have it.
+func (l *link) rawPair(t testing.TB) (dialled *net.TCPConn, accepted net.Conn) {
+	t.Helper()
+	c, err := net.Dial("tcp", l.server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.server.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); s.Close() })
+	if l.plain {
+		return c.(*net.TCPConn), plain{s}
+	}
+	return c.(*net.TCPConn), s
 }
 
 func send(t testing.TB, c net.Conn, b []byte) {

@@ -56,7 +56,7 @@ func startPlain(t testing.TB) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.addr = ln.Addr().String()
+	l.addr, l.plain = ln.Addr().String(), true
 	stop := l.stop
 	second := serve(t, l.Proxy, plainListener{ln})
 	l.stop = func() { stop(); second() }

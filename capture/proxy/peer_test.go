@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tundump/capture/intercept"
+)
+
+// chaos is what stands for all hostile behaviour where there is no time for
+// it. All of it, several minutes, runs with TUNDUMP_CHAOS=all.
+const chaos = "byte-at-a-time,two-bytes-of-length-then-pause,many-in-one-write,half-close-idle,half-close-mid-payload," +
+	"rst-mid-length,rst-mid-payload,rst-after-big-write,announce-max-then-slow,flood-empty-messages,flood-max-messages," +
+	"binary-garbage-1MB"
+
+// TestIndependentPeer lets a SimpleTunnel server and client that share no
+// code with this project talk, and misbehave, through the proxy; they compare
+// what one sent with what the other received.
+func TestIndependentPeer(t *testing.T) {
+	tool := peerTool(t)
+	names, count := chaos, map[string]int{}
+	if os.Getenv("TUNDUMP_CHAOS") == "all" {
+		names = "all"
+	}
+	for _, role := range []string{"client", "server"} {
+		count[role] = strings.Count(names, ",") + 1
+		if names == "all" {
+			count[role] = casesOf(t, tool, role)
+		}
+	}
+	for _, test := range []struct {
+		name           string
+		server, client []string
+		n              int
+	}{
+		{"live", []string{"--live", "--suspend-every", "60000"}, []string{"--live"}, 1},
+		{"live, first dialect", []string{"--live", "--dialect", "apple"}, []string{"--live", "--dialect", "apple"}, 1},
+		{"chaos client", []string{"--live"}, []string{"--chaos", names}, count["client"]},
+		{"chaos server", []string{"--chaos", names}, []string{"--live", "--timeout", "1"}, count["server"]},
+	} {
+		for _, mode := range []struct {
+			name  string
+			chain intercept.Interceptor
+		}{{"", nil}, {", intercepted", passAll{}}} {
+			t.Run(test.name+mode.name, func(t *testing.T) {
+				peers(t, tool, test.server, test.client, test.n, mode.chain)
+			})
+		}
+	}
+}
+
+func peers(t *testing.T, tool string, server, client []string, n int, chain intercept.Interceptor) {
+	dir := t.TempDir()
+	slog, clog := filepath.Join(dir, "server.jsonl"), filepath.Join(dir, "client.jsonl")
+	times := strconv.Itoa(n)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	srv := exec.CommandContext(ctx, "python3", append([]string{tool, "server", "--listen", "127.0.0.1:0", "--log", slog, "--dump", dir, "--once", times}, server...)...)
+	srv.Stderr = os.Stderr
+	out, err := srv.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n') // listening on ('127.0.0.1', 34567)
+	port := strings.Trim(first[strings.LastIndexByte(first, ' ')+1:], ")\n")
+	if err != nil || port == "" {
+		t.Fatalf("the server said %q: %v", first, err)
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		_, _ = lines.WriteTo(io.Discard)
+	}()
+
+	l := start(t, "127.0.0.1", Config{Upstream: "127.0.0.1:" + port, Tap: new(counter)})
+	l.SetChain(chain)
+	args := append([]string{tool, "client", "--connect", l.addr, "--log", clog, "--dump", dir}, client...)
+	if client[0] != "--chaos" {
+		args = append(args, "--count", times)
+	}
+	said, err := exec.CommandContext(ctx, "python3", args...).CombinedOutput()
+	if err != nil && server[0] != "--chaos" && client[0] != "--chaos" {
+		t.Errorf("the client failed: %v\n%s", err, said)
+	}
+	<-drained
+	if err := srv.Wait(); err != nil {
+		t.Errorf("the server failed: %v", err)
+	}
+	verdict, err := exec.CommandContext(ctx, "python3", tool, "compare", clog, slog).CombinedOutput()
+	if want := `{"connections": ` + times + `, "problems": 0}`; err != nil || !strings.Contains(string(verdict), want) {
+		t.Errorf("the comparison failed: %v\n%s", err, verdict)
+	}
+}
+
+// peerTool finds the peer beside the repository.
+func peerTool(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("needs python3")
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("there is no go.mod above")
+		}
+		dir = filepath.Dir(dir)
+	}
+	tool := filepath.Join(dir, "..", "shared", "tools", "stpeer.py")
+	if _, err := os.Stat(tool); err != nil {
+		t.Skip("needs ../shared/tools/stpeer.py beside the repository")
+	}
+	return tool
+}
+
+// casesOf counts the cases that the peer has for a role.
+func casesOf(t *testing.T, tool, role string) int {
+	t.Helper()
+	list, err := exec.Command("python3", tool, "chaos-list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(list)) {
+		if who, _, _ := strings.Cut(line, " "); who == role || who == "both" {
+			n++
+		}
+	}
+	return n
+}
