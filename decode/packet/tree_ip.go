@@ -69,7 +69,7 @@ func (t *treeBuilder) ipv4Options() Node {
 	off := ipv4MinLen
 	for _, o := range t.p.tree.ipv4Options(t.f.Header) {
 		n := min(max(int(o.OptionLength), 1), len(t.f.Header)-off)
-		kids = append(kids, t.node("ip.opt.type", "IP Option", ipv4OptionValue(o), off, n))
+		kids = append(kids, t.node("", "IP Option", ipv4OptionValue(o), off, n))
 		off += n
 	}
 	return t.node("ip.options", fmt.Sprintf("Options: (%d bytes)", room), "", ipv4MinLen, room, kids...)
@@ -132,7 +132,7 @@ func (t *treeBuilder) extensions() []Node {
 			}
 			kids = append(kids,
 				t.node("ipv6.fraghdr.offset", "Offset", fmt.Sprintf("%d (%d bytes)", t.f.FragOffset/8, t.f.FragOffset), s.Off+2, 2),
-				t.node("ipv6.fraghdr.more", "More Fragments", more, s.Off+3, 1),
+				t.node("ipv6.fraghdr.more", "More Fragments", more, s.Off+2, 2),
 				t.node("ipv6.fraghdr.ident", "Identification", fmt.Sprintf("0x%08x", t.f.ID), s.Off+4, 4))
 		} else {
 			kids = append(kids, t.node(name+".len", "Length", fmt.Sprintf("%d bytes", s.Len), s.Off+1, 1))

@@ -77,9 +77,9 @@ func tcpOptionLine(o layers.TCPOption) (name, label, value string) {
 	case o.OptionType == optNop:
 		return "tcp.options.nop", "No-Operation (NOP)", ""
 	case o.OptionType == optMSS && len(d) == 2:
-		return "tcp.options.mss_val", "Maximum segment size", fmt.Sprintf("%d bytes", binary.BigEndian.Uint16(d))
+		return "tcp.options.mss", "Maximum segment size", fmt.Sprintf("%d bytes", binary.BigEndian.Uint16(d))
 	case o.OptionType == optWScale && len(d) == 1:
-		return "tcp.options.wscale.shift", "Window scale", fmt.Sprintf("%d (multiply by %d)", d[0], 1<<min(d[0], 14))
+		return "tcp.options.wscale", "Window scale", fmt.Sprintf("%d (multiply by %d)", d[0], 1<<min(d[0], 14))
 	case o.OptionType == optSACKPermitted:
 		return "tcp.options.sack_perm", "SACK permitted", ""
 	case o.OptionType == optTimestamps && len(d) == 8:
@@ -90,7 +90,7 @@ func tcpOptionLine(o layers.TCPOption) (name, label, value string) {
 		}
 		return "tcp.options.sack", "SACK" + value, ""
 	}
-	return "tcp.options.type", fmt.Sprintf("Unknown (%d)", uint8(o.OptionType)), fmt.Sprintf("%d bytes", o.OptionLength)
+	return "", fmt.Sprintf("Unknown (%d)", uint8(o.OptionType)), fmt.Sprintf("%d bytes", o.OptionLength)
 }
 
 func (t *treeBuilder) udp() []Node {

@@ -3,10 +3,12 @@ package packet_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/xml"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +189,74 @@ func TestTshark(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTsharkSpans has tshark judge where the tree says that each field is.
+func TestTsharkSpans(t *testing.T) {
+	exe, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Skip("tshark is not installed")
+	}
+	pkts := soundPackets(t)
+	out, err := exec.Command(exe, "-n", "-r", writeRaw(t, pkts), "-o", "tcp.desegment_tcp_streams:FALSE", "-T", "pdml").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type element struct {
+		Name     string    `xml:"name,attr"`
+		Pos      int       `xml:"pos,attr"`
+		Size     int       `xml:"size,attr"`
+		Protos   []element `xml:"proto"`
+		Children []element `xml:"field"`
+	}
+	var pdml struct {
+		Packets []element `xml:"packet"`
+	}
+	if err := xml.Unmarshal(out, &pdml); err != nil {
+		t.Fatal(err)
+	}
+	p := packet.NewParser()
+	compared := 0
+	for i, frame := range pdml.Packets {
+		theirs := map[string][]packet.Span{}
+		var collect func(list []element)
+		collect = func(list []element) {
+			for _, e := range list {
+				theirs[e.Name] = append(theirs[e.Name], packet.Span{Off: e.Pos, Len: e.Size})
+				collect(e.Protos)
+				collect(e.Children)
+			}
+		}
+		collect(frame.Protos)
+		var compare func(list []packet.Node)
+		compare = func(list []packet.Node) {
+			for _, n := range list {
+				if spans := theirs[n.Name]; spans != nil && !placedOtherwise(n.Name) {
+					compared++
+					if !slices.Contains(spans, n.Span) {
+						t.Errorf("frame %d: %s %q at %v, tshark has %v", i+1, n.Name, n.Text(), n.Span, spans)
+					}
+				}
+				compare(n.Children)
+			}
+		}
+		compare(p.Tree(pkts[i]))
+	}
+	t.Logf("%d nodes compared", compared)
+	if compared < 10000 {
+		t.Errorf("only %d nodes compared", compared)
+	}
+}
+
+// placedOtherwise: tshark gives data no place, counts extension headers as the
+// IPv6 header's and the length in front of a message over TCP as DNS's, takes
+// four bytes for one, and splits the names of SRV records.
+func placedOtherwise(field string) bool {
+	switch field {
+	case "", "data", "ipv6", "dns", "ipv6.tclass", "dns.resp.name":
+		return true
+	}
+	return false
 }
 
 // quotedOnly reports whether tshark takes the field from the packet that an
