@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tundump/capture/record"
+	"tundump/cmd/tundump/output"
+	"tundump/decode/field"
+)
+
+// printFlags say how rows are printed; the letters are tshark's and tcpdump's.
+type printFlags struct {
+	format  string
+	fields  []string
+	options []string
+	stamp   string
+	noNames bool
+	opt     output.Options
+	quiet   bool
+}
+
+func (p *printFlags) register(f *pflag.FlagSet) {
+	f.StringVarP(&p.format, "format", "T", "text", "how rows are printed: text, json or fields")
+	f.StringArrayVarP(&p.fields, "field", "e", nil, "field to print with -T fields; repeatable (tundump fields lists them)")
+	f.StringArrayVarP(&p.options, "option", "E", nil, "option of -T fields: header=y, separator=,")
+	f.BoolVarP(&p.opt.Detail, "detail", "V", false, "print the full tree of each row")
+	f.BoolVarP(&p.opt.Hex, "hex", "x", false, "print the bytes of each row")
+	f.StringVarP(&p.stamp, "time", "t", "a", "time stamps: a time of day, ad with date, d since the line before, r since the first, e since 1970")
+	f.BoolVarP(&p.opt.Verbose, "verbose", "v", false, "print more in each line, measurements and notes")
+	f.BoolVarP(&p.quiet, "quiet", "q", false, "print nothing but the summary")
+	f.Int64VarP(&p.opt.Count, "count", "c", 0, "stop after so many messages (packets with --packets)")
+	f.BoolVar(&p.opt.Packets, "packets", false, "print only inner packets")
+	f.BoolVar(&p.opt.Messages, "messages", false, "print only messages")
+	f.BoolVarP(&p.noNames, "no-names", "n", false, "look up no names (it never does)")
+}
+
+// options checks the flags and returns what they ask for.
+func (p *printFlags) outputOptions() (output.Options, error) {
+	o := p.opt
+	switch p.format {
+	case "text":
+	case "json":
+		o.Format = output.JSON
+	case "fields":
+		o.Format = output.Fields
+	default:
+		return o, usage(fmt.Errorf("-T %s: there is text, json and fields", p.format))
+	}
+	for _, name := range p.fields {
+		f, ok := field.Lookup(name)
+		if !ok {
+			return o, usage(unknownField(name))
+		}
+		o.Fields = append(o.Fields, f)
+	}
+	if o.Format == output.Fields && len(o.Fields) == 0 {
+		return o, usage(fmt.Errorf("-T fields: which? name them with -e"))
+	}
+	var err error
+	if o.Stamp, err = output.ParseStamp(p.stamp); err != nil {
+		return o, usage(fmt.Errorf("-t: %w", err))
+	}
+	if o.Packets && o.Messages {
+		return o, usage(fmt.Errorf("--packets and --messages leave nothing to print"))
+	}
+	if o.Count < 0 {
+		return o, usage(fmt.Errorf("-c %d: a count is not negative", o.Count))
+	}
+	return o, p.separators(&o)
+}
+
+func (p *printFlags) separators(o *output.Options) error {
+	for _, e := range p.options {
+		key, value, _ := strings.Cut(e, "=")
+		switch key {
+		case "header":
+			o.Header = value == "y"
+		case "separator":
+			switch value {
+			case "/t":
+				value = "\t"
+			case "/s":
+				value = " "
+			}
+			o.Separator = value
+		default:
+			return usage(fmt.Errorf("-E %s: there is header=y|n and separator=TEXT", e))
+		}
+	}
+	return nil
+}
+
+func unknownField(name string) error {
+	if n := field.Nearest(name); n != "" {
+		return fmt.Errorf("there is no field %q; there is %s", name, n)
+	}
+	return fmt.Errorf("there is no field %q; tundump fields lists them", name)
+}
+
+// recordFlags say how a capture is written.
+type recordFlags struct {
+	path     string
+	overload string
+	keep     string
+	noInner  bool
+}
+
+func (r *recordFlags) register(f *pflag.FlagSet) {
+	f.StringVarP(&r.path, "write", "w", "", "write a capture (pcapng) that Wireshark opens; - is standard output, and implies -q")
+	f.StringVar(&r.overload, "overload", "wait", "when recording is slower than the tunnel: wait, and count the time, or drop, and count the events")
+	f.StringVar(&r.keep, "keep", "1GiB", "without -w: how much is kept of what passed")
+	f.BoolVar(&r.noInner, "no-inner", false, "do not write the inner packets a second time, on their own interface")
+}
+
+func (r *recordFlags) options(stdout io.Writer, log *slog.Logger) (record.Options, error) {
+	o := record.Options{Path: r.path, NoInner: r.noInner, Logger: log}
+	if r.path == "-" {
+		o.Path, o.Output = "", stdout
+	}
+	switch r.overload {
+	case "wait":
+	case "drop":
+		o.Overload = record.Drop
+	default:
+		return o, usage(fmt.Errorf("--overload %s: there is wait and drop", r.overload))
+	}
+	n, err := parseSize(r.keep)
+	if err != nil {
+		return o, usage(fmt.Errorf("--keep: %w", err))
+	}
+	o.Keep = n
+	return o, nil
+}
+
+// logFlags say what is logged and how.
+type logFlags struct{ level, format string }
+
+func (l *logFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&l.format, "log-format", "text", "text or json")
+}
+
+func (l *logFlags) logger(cmd *cobra.Command) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, usage(fmt.Errorf("--log-level %s: there is debug, info, warn and error", l.level))
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch l.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), o)), nil
+	}
+	return nil, usage(fmt.Errorf("--log-format %s: there is text and json", l.format))
+}
+
+// parseSize reads a number of bytes: 4096, 128KiB, 10MB.
+func parseSize(s string) (int64, error) {
+	digits := strings.TrimRight(s, "KMGTiBkmgtb")
+	n, err := strconv.ParseFloat(digits, 64)
+	factor, ok := map[string]float64{
+		"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+		"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
+		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	}[strings.ToLower(s[len(digits):])]
+	if err != nil || !ok || n <= 0 || n*factor > math.MaxInt64/2 {
+		return 0, fmt.Errorf("%q is no size; write 4096, 128KiB or 10MB", s)
+	}
+	return int64(n * factor), nil
+}

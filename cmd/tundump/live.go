@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"tundump/capture/record"
+	"tundump/capture/session"
+	"tundump/capture/store"
+	"tundump/cmd/tundump/output"
+	"tundump/decode"
+)
+
+// errEnough ends a pass because all that was asked for has been printed.
+var errEnough = errors.New("enough was printed")
+
+// pass prints a store's rows until the capture is complete, ctx is done or
+// enough was printed, and returns what it saw. A nil printer prints nothing.
+func pass(ctx context.Context, st *store.Store, p *output.Printer) (session.Summary, error) {
+	s := session.New(st)
+	err := rows(ctx, s, st, p)
+	if p != nil {
+		if ferr := p.Flush(); err == nil {
+			err = ferr
+		}
+	}
+	return s.Summary(), err
+}
+
+func rows(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {
+	for {
+		row, err := s.Next(ctx)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case p == nil:
+			continue
+		}
+		more, err := p.Row(row)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return errEnough
+		}
+		if row.Index == st.Len()-1 { // nothing more is there: show what is
+			if err := p.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// live is a recorder with a pass behind it that prints what it has written.
+type live struct {
+	recorder *record.Recorder
+	done     chan struct{}
+	summary  session.Summary
+	err      error
+}
+
+// startLive starts the recorder and the pass. The pass's goroutine ends when
+// the recorder is closed, or when enough was printed or printing failed; then
+// it calls enough.
+func startLive(o record.Options, p *output.Printer, enough func()) (*live, error) {
+	r, err := record.New(o)
+	if err != nil {
+		return nil, usage(err)
+	}
+	l := &live{recorder: r, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		// The pass ends with the recorder and not with the command, so that
+		// everything that was recorded is printed.
+		if l.summary, l.err = pass(context.Background(), r.Store(), p); l.err != nil {
+			enough()
+		}
+	}()
+	return l, nil
+}
+
+// close ends the recording, waits for what is still to be printed, and returns
+// what went wrong.
+func (l *live) close() error {
+	err := l.recorder.Close()
+	<-l.done
+	if l.err != nil && !errors.Is(l.err, errEnough) {
+		err = errors.Join(err, l.err)
+	}
+	return errors.Join(err, l.recorder.Store().Close())
+}
+
+// writeSummary prints what a pass saw, and what the recorder counted if there
+// was one.
+func writeSummary(w io.Writer, s session.Summary, r *record.Stats) {
+	parts := []string{
+		count(s.Tunnels, "tunnel"), count(s.Messages, "message"), count(s.Packets[0]+s.Packets[1], "packet"),
+		fmt.Sprintf("%s up, %s down", size(s.Bytes[decode.ClientToServer]), size(s.Bytes[decode.ServerToClient])),
+	}
+	if s.Unframed > 0 {
+		parts = append(parts, size(s.Unframed)+" unframed")
+	}
+	parts = append(parts, count(s.Problems[decode.Error], "error"), count(s.Problems[decode.Warning], "warning"))
+	if s.Missed > 0 {
+		parts = append(parts, count(s.Missed, "row")+" gone before they were printed")
+	}
+	if r != nil {
+		parts = append(parts, fmt.Sprintf("waited %s in %s", r.Waited.Round(time.Microsecond), count(r.Waits, "wait")))
+		if n := r.Dropped[0] + r.Dropped[1]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s not recorded", count(n, "event")))
+		}
+	}
+	parts = append(parts, fmt.Sprintf("%.1f s", s.Duration().Seconds()))
+	fmt.Fprintln(w, strings.Join(parts, ", "))
+}
+
+func count(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func size(n int64) string { return string(decode.AppendSize(nil, n)) }

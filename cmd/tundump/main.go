@@ -1,0 +1,138 @@
+// Command tundump shows what packet tunnels carry: a dump proxy between a
+// SimpleTunnel client and its server, with a server and a client of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as INTERFACE has them for every command.
+const (
+	exitDone   = 0
+	exitFailed = 1 // it ran, and the answer is no or something failed on the way
+	exitUsage  = 2 // the command line or an input file cannot be used
+)
+
+// usageError is an error of the command line or of an input file.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program; it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := interruptible()
+	defer stop()
+	root := command()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	text, _ := strings.CutPrefix(err.Error(), "tundump: ")
+	fmt.Fprintln(stderr, "tundump: "+oneLine(text))
+	if ue := (usageError{}); errors.As(err, &ue) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// interruptible returns a context that ends at the first SIGINT or SIGTERM. At
+// the second SIGINT the program exits at once.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				if ctx.Err() != nil && s == os.Interrupt {
+					os.Exit(exitFailed)
+				}
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(); close(done) }
+}
+
+// oneLine makes one line of an error that has several.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tundump",
+		Short: "see what a packet tunnel carries",
+		Long: `tundump sits between a SimpleTunnel client (Apple's NEPacketTunnelProvider
+sample and what is built on it) and its server, and shows every framed message
+and every IP packet inside, as they pass. It records captures that Wireshark
+opens, and brings a server and a client of its own.`,
+		Example: `  tundump demo
+  tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
+  tundump read session.pcapng`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          openOrHelp,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
+	})
+	root.AddCommand(proxyCommand(), readCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand())
+	for _, c := range root.Commands() {
+		c.Args = usageArgs(c.Args)
+	}
+	root.Args = usageArgs(root.Args)
+	return root
+}
+
+// openOrHelp is what happens without a command: a file is read.
+func openOrHelp(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return cmd.Help()
+	case len(args) == 1 && isFile(args[0]):
+		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"})
+	}
+	what := fmt.Sprintf("%q is neither a command nor a file", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		what += "; did you mean " + s[0] + "?"
+	}
+	return usage(errors.New(what))
+}
+
+// usageArgs makes a wrong number of arguments an error of the command line.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
+		}
+		return nil
+	}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"tundump/capture/intercept"
+	"tundump/capture/proxy"
+	"tundump/cmd/tundump/output"
+	"tundump/decode"
+	"tundump/decode/field"
+	"tundump/decode/filter"
+	"tundump/decode/frame"
+)
+
+// proxyFlags are those of tundump proxy.
+type proxyFlags struct {
+	listen   string
+	upstream string
+	drop     string
+	inject   string
+	noTUI    bool
+	print    printFlags
+	record   recordFlags
+	log      logFlags
+}
+
+func proxyCommand() *cobra.Command {
+	var f proxyFlags
+	c := &cobra.Command{
+		Use:   "proxy --upstream HOST:PORT",
+		Short: "relay tunnels between client and server, and show what passes",
+		Long: `Accepts SimpleTunnel clients, connects each to the server, relays every byte,
+and prints every framed message and the IP packets inside. What it does not
+understand it passes on untouched. With -w it records a capture that Wireshark,
+tshark and tcpdump open without a plug-in.`,
+		Example: `  tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
+  tundump proxy --upstream 10.0.0.5:8890 -T json | jq .
+  tundump proxy --upstream 10.0.0.5:8890 -w - | wireshark -k -i -
+  tundump proxy --upstream 10.0.0.5:8890 --drop 'tunnel.command.name == "Suspend"'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8890", "address to accept clients on; :8890 is every address of this machine")
+	fl.StringVar(&f.upstream, "upstream", "", "the server, HOST:PORT")
+	fl.StringVar(&f.drop, "drop", "", "drop the messages that match this display filter (tunnel.* fields)")
+	fl.StringVar(&f.inject, "inject", "", "file of records that are sent to the server behind the client's first message, in every tunnel; s2c:FILE sends them to the client behind the server's first")
+	f.record.register(fl)
+	f.print.register(fl)
+	f.log.register(fl)
+	fl.BoolVar(&f.noTUI, "no-tui", false, "print, even on a terminal")
+	return c
+}
+
+func (f *proxyFlags) run(cmd *cobra.Command) error {
+	if f.upstream == "" {
+		return usage(errors.New("proxy: --upstream is missing: name the server, HOST:PORT"))
+	}
+	if _, _, err := net.SplitHostPort(f.upstream); err != nil {
+		return usage(fmt.Errorf("proxy: --upstream %s: %w; write HOST:PORT", f.upstream, err))
+	}
+	log, err := f.log.logger(cmd)
+	if err != nil {
+		return err
+	}
+	chain, err := f.interceptors()
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return usage(listenError(f.listen, err))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), f.upstream)
+	return f.serve(cmd, ln, chain, nil, log)
+}
+
+// dialFunc is how a proxy reaches its upstream; nil is the network.
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// serve relays clients of ln until the command is interrupted or enough was
+// printed, and prints the summary. It owns ln.
+func (f *proxyFlags) serve(cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, dial dialFunc, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	l, err := f.startRecording(cmd, log, cancel)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	p := proxy.New(proxy.Config{Upstream: f.upstream, Dial: dial, Tap: l.recorder, Logger: log})
+	p.SetChain(chain)
+	go func() { // ends with ctx
+		select {
+		case <-l.recorder.Failed():
+			log.Error("the recording has ended; the tunnels go on", "err", l.recorder.Err())
+		case <-ctx.Done():
+		}
+	}()
+	err = p.Serve(ctx, ln)
+	err = errors.Join(err, l.close())
+	stats := l.recorder.Stats()
+	writeSummary(cmd.ErrOrStderr(), l.summary, &stats)
+	return err
+}
+
+// startRecording starts what stands behind the proxy: the recorder and, unless
+// -q, the printer.
+func (f *proxyFlags) startRecording(cmd *cobra.Command, log *slog.Logger, enough func()) (*live, error) {
+	po, err := f.print.outputOptions()
+	if err != nil {
+		return nil, err
+	}
+	ro, err := f.record.options(cmd.OutOrStdout(), log)
+	if err != nil {
+		return nil, err
+	}
+	var printer *output.Printer
+	if !f.print.quiet && f.record.path != "-" {
+		printer = output.New(cmd.OutOrStdout(), po)
+	} else if po.Count > 0 {
+		printer = output.New(io.Discard, po) // counts all the same
+	}
+	return startLive(ro, printer, enough)
+}
+
+// interceptors returns what --drop and --inject ask for; nil for nothing.
+func (f *proxyFlags) interceptors() (intercept.Interceptor, error) {
+	var chain intercept.Chain
+	if f.inject != "" {
+		i, err := injection(f.inject)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--inject: %w", err))
+		}
+		chain = append(chain, i)
+	}
+	if f.drop != "" {
+		match, err := dropFilter(f.drop)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--drop: %w", err))
+		}
+		chain = append(chain, intercept.DropIf(match))
+	}
+	if len(chain) == 0 {
+		return nil, nil
+	}
+	return chain, nil
+}
+
+// maxInject bounds the file of --inject.
+const maxInject = 64 << 20
+
+// injection reads "FILE" or "c2s:FILE" or "s2c:FILE".
+func injection(arg string) (intercept.Interceptor, error) {
+	dir, path := decode.ClientToServer, arg
+	if rest, ok := strings.CutPrefix(arg, "s2c:"); ok {
+		dir, path = decode.ServerToClient, rest
+	} else if rest, ok := strings.CutPrefix(arg, "c2s:"); ok {
+		path = rest
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxInject+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxInject {
+		return nil, fmt.Errorf("%s is over %s", path, size(maxInject))
+	}
+	records, err := intercept.Records(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return intercept.InjectBehindFirst(dir, records), nil
+}
+
+// dropFilter compiles a filter into a predicate over records, for many
+// goroutines.
+func dropFilter(text string) (func(decode.Event) bool, error) {
+	flt, err := filter.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	if flt.Cost() > field.FromMessage {
+		return nil, errors.New("only tunnel.* fields can be asked for here: packets are not decoded in the relay")
+	}
+	type scratch struct {
+		message decode.Message
+		row     field.Row
+		filter  filter.Scratch
+	}
+	pool := sync.Pool{New: func() any { return new(scratch) }}
+	return func(ev decode.Event) bool {
+		s := pool.Get().(*scratch)
+		defer pool.Put(s)
+		// A message that cannot be decoded still has fields: tunnel.error is
+		// one of them.
+		if err := s.message.Decode(ev); err != nil && len(ev.Raw) < frame.HeaderLen {
+			return false
+		}
+		s.row = field.Row{Event: &ev, Message: &s.message}
+		return flt.Match(&s.row, &s.filter)
+	}, nil
+}
+
+// listenError says what a listener's error means, in one line.
+func listenError(addr string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("cannot listen on %s: %w; choose another with --listen", addr, err)
+}

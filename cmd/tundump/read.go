@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"tundump/capture/session"
+	"tundump/capture/store"
+	"tundump/cmd/tundump/output"
+)
+
+func readCommand() *cobra.Command {
+	var print printFlags
+	var files []string
+	c := &cobra.Command{
+		Use:   "read FILE...",
+		Short: "print what is in captures",
+		Long: `Prints the messages and packets of captures that tundump has recorded. - reads
+standard input. A capture that is cut, because the recording was killed or is
+still going on, is read up to its last whole block.`,
+		Example: `  tundump read session.pcapng
+  tundump read session.pcapng -V --messages -c 10
+  tundump read session.pcapng -T json | jq 'select(.type == "finding")'
+  tundump read session.pcapng -T fields -e frame.number -e ip.src -e dns.qry.name`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return readFiles(cmd, append(files, args...), &print)
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringArrayVarP(&files, "read", "r", nil, "capture to read, as an argument is; repeatable")
+	print.register(fl)
+	return c
+}
+
+func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
+	if len(files) == 0 {
+		return usage(errors.New("read: no capture is named; - is standard input"))
+	}
+	po, err := print.outputOptions()
+	if err != nil {
+		return err
+	}
+	var p *output.Printer
+	if !print.quiet {
+		p = output.New(cmd.OutOrStdout(), po)
+	}
+	for _, path := range files {
+		sum, err := readFile(cmd, path, p)
+		switch {
+		case errors.Is(err, errEnough):
+			return nil
+		case cmd.Context().Err() != nil:
+			writeSummary(cmd.ErrOrStderr(), sum, nil)
+			return nil
+		case err != nil:
+			return err
+		}
+		writeSummary(cmd.ErrOrStderr(), sum, nil)
+	}
+	return nil
+}
+
+func readFile(cmd *cobra.Command, path string, p *output.Printer) (session.Summary, error) {
+	st, err := store.Open(path)
+	if err != nil {
+		return session.Summary{}, usage(err)
+	}
+	sum, err := pass(cmd.Context(), st, p)
+	if errors.Is(err, store.ErrForeign) {
+		err = usage(err)
+	}
+	for _, w := range st.Warnings() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", w)
+	}
+	return sum, errors.Join(err, st.Close())
+}
+
+// isFile reports whether name is a file rather than a word of the command
+// line.
+func isFile(name string) bool {
+	info, err := os.Stat(filepath.Clean(name))
+	return err == nil && !info.IsDir()
+}
