@@ -49,6 +49,13 @@ func (w *watcher) all() []decode.Event {
 	return w.events[:len(w.events):len(w.events)]
 }
 
+// forget makes the next tunnel the first.
+func (w *watcher) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = nil
+}
+
 // wait returns the first event that match reports true for.
 func (w *watcher) wait(t testing.TB, what string, match func(decode.Event) bool) decode.Event {
 	t.Helper()

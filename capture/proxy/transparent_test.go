@@ -121,6 +121,7 @@ func chunks(c *net.TCPConn, b []byte, rnd *rand.Rand, largest int) error {
 // carry sends both streams at once and compares everything that anybody saw.
 func carry(t *testing.T, l *link, c2s, s2c []byte, largest int) {
 	t.Helper()
+	l.tap.forget()
 	client, server := l.pair(t)
 	opened := l.tap.wait(t, "the tunnel", func(ev decode.Event) bool {
 		return ev.Kind == decode.Opened && ev.Detail.Client == addrPort(client.LocalAddr())
