@@ -53,7 +53,7 @@ func (m *Message) checkIdentifier() {
 	case !ok:
 		m.problem(ProblemIdentifier, v.Span(), server, Ignores, "identifier is %s and no integer", describe(v))
 	case n < 0:
-		m.problem(ProblemIdentifier, v.Span(), Accepts, Accepts, "identifier %d is negative, as only the hash of an app-proxy flow can be", n)
+		m.note(ProblemIdentifier, v.Span(), "identifier %d is negative, as only the hash of an app-proxy flow can be", n)
 	case v.Type() != bplist.Int:
 		m.problem(ProblemIdentifier, v.Span(), Accepts, Accepts, "identifier is %s, taken as %d", describe(v), n)
 	}
@@ -206,7 +206,7 @@ func (m *Message) checkConfiguration(c bplist.Value) {
 	for i := range c.Len() {
 		k, _ := c.Pair(i)
 		if !k.EqualText("IPv4") && !k.EqualText("DNS") {
-			bad(k, Accepts, "configuration has "+describe(k)+", which genuine clients do not use")
+			m.note(ProblemConfiguration, k.Span(), "configuration has %s, which genuine clients do not use", describe(k))
 			break
 		}
 	}

@@ -106,7 +106,7 @@ const (
 	ProblemResume            Code = "resume-without-suspend"
 )
 
-// notes are the problems that a sound tunnel can show.
+// severity is how much it matters that a receiver does o because of c.
 func (c Code) severity(o Outcome) Severity {
 	switch {
 	case o == ClosesTunnel || o == Crashes || o == FailsStart || o == NoAnswer:
@@ -119,6 +119,15 @@ func (c Code) severity(o Outcome) Severity {
 		return Note
 	}
 	return Warning
+}
+
+// note is like problem, for what is only worth knowing whatever follows.
+func (m *Message) note(code Code, span bplist.Span, format string, args ...any) {
+	n := len(m.Problems)
+	m.problem(code, span, Accepts, Accepts, format, args...)
+	for i := range m.Problems[n:] {
+		m.Problems[n+i].Severity = Note
+	}
 }
 
 // maxProblems bounds what one hostile message can make us write down.

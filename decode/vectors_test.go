@@ -203,6 +203,7 @@ var more = map[string][]string{
 	"edge-deep-100.bin":            {"configuration"},          // it is an array
 	"edge-deep-200.bin":            {"configuration", "depth"}, // and deeper than iOS reads
 	"edge-identifier-negative.bin": {"unknown-identifier"},
+	"bad-plist-xml.bin":            {"configuration-missing"}, // a request, here taken as an answer too
 }
 
 // rank orders outcomes by what is lost, and takes those together that the

@@ -118,6 +118,7 @@ func (e *Error) Error() string {
 // came from: keep it where it is. Any number of goroutines may read it.
 type Doc struct {
 	b        []byte // a binary property list
+	offsets  []byte // its offset table
 	text     *text  // where b's objects came from, if they came from XML
 	shape    Shape
 	enc      Encoding

@@ -53,6 +53,7 @@ type editor struct {
 	uses    []uint32          // the offset of each reference's object, ascending
 	objects []uint32          // the same without repetitions
 	placed  []uint32          // where each of objects is in the copy
+	tail    uint32            // where the end of the objects is in the copy
 	replace map[uint32][]byte // by offset
 	repoint map[uint32]int    // by the reference's place: which of added
 	added   [][]byte
@@ -133,6 +134,7 @@ func (e *editor) write(dst []byte) ([]byte, error) {
 	}
 	dst = append(dst, d.b[from:d.table]...)
 	last := len(dst) - start // what is added begins here
+	e.tail = uint32(last)
 	for _, object := range e.added {
 		dst = append(dst, object...)
 	}
@@ -142,7 +144,7 @@ func (e *editor) write(dst []byte) ([]byte, error) {
 	if offSize < 8 && table>>(8*offSize) != 0 {
 		offSize = width(uint64(table))
 	}
-	for n := range d.objects {
+	for n := range uint64(d.objects) {
 		off, _ := d.offset(n)
 		dst = appendSized(dst, uint64(e.moved(off)), offSize)
 	}
@@ -174,8 +176,9 @@ func (e *editor) copyObject(dst []byte, off uint32, h head) []byte {
 	return dst
 }
 
-// moved returns where the bytes at off are in the copy. Offsets of objects
-// that cannot be reached move along with what is in front of them.
+// moved returns where the bytes at off are in the copy. What cannot be reached
+// moves along with what is in front of it; where that was replaced, any place
+// among the objects will do.
 func (e *editor) moved(off uint32) uint32 {
 	i, found := slices.BinarySearch(e.objects, off)
 	switch {
@@ -184,10 +187,13 @@ func (e *editor) moved(off uint32) uint32 {
 	case i == 0:
 		return off
 	}
-	i--
-	h, _ := e.d.head(e.objects[i])
-	if end := e.d.end(e.objects[i], h); off >= end && i+1 < len(e.objects) {
-		return e.placed[i+1] - (e.objects[i+1] - off)
+	before := e.objects[i-1]
+	h, _ := e.d.head(before)
+	switch {
+	case off < e.d.end(before, h):
+		return min(e.placed[i-1]+off-before, e.tail-1)
+	case i == len(e.objects):
+		return e.tail - (e.d.table - off)
 	}
-	return e.placed[i]
+	return e.placed[i] - (e.objects[i] - off)
 }

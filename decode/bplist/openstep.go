@@ -266,8 +266,12 @@ func (p *textParser) key() (value bool, err *Error) {
 // blanks skips blanks and comments, and reports whether anything follows.
 func (p *textParser) blanks() bool {
 	for p.i < len(p.s) {
+		c := p.s[p.i]
+		if c > ' ' && c != '/' && c != lineSeparator {
+			return true
+		}
 		rest := p.s[p.i:]
-		switch c := rest[0]; {
+		switch {
 		case c >= '\t' && c <= '\r' || c == ' ':
 			p.i++
 		case isLineSeparator(rest):
@@ -289,9 +293,12 @@ func (p *textParser) blanks() bool {
 	return false
 }
 
+// lineSeparator is the first byte of U+2028 and U+2029 in UTF-8.
+const lineSeparator = 0xe2
+
 // isLineSeparator reports whether b begins with U+2028 or U+2029.
 func isLineSeparator(b []byte) bool {
-	return len(b) >= 3 && b[0] == 0xe2 && b[1] == 0x80 && b[2]&^1 == 0xa8
+	return len(b) >= 3 && b[0] == lineSeparator && b[1] == 0x80 && b[2]&^1 == 0xa8
 }
 
 // str goes through a quoted string or a word; found is false if there is

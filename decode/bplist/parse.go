@@ -79,7 +79,7 @@ type head struct {
 // checked by the rules of Apple's reader; what cannot be reached may be
 // anything. Each container is visited once, however often and by whatever
 // number it is referred to. Parse allocates only where there are more than 64
-// containers or 32 levels, at most a quarter of the payload's size.
+// containers or 16 levels, at most a quarter of the payload's size.
 //
 // The error is an [*Error], and the Doc is then the zero Doc.
 //
@@ -143,14 +143,14 @@ func readTrailer(b []byte) (Doc, *Error) {
 	}
 	d := Doc{
 		b: b, enc: Binary, offSize: uint8(offSize), refSize: uint8(refSize),
-		table: uint32(table), objects: uint32(objects),
+		table: uint32(table), objects: uint32(objects), offsets: b[table:at],
 	}
 	for pos := int(table); pos < at; pos += int(offSize) {
 		if sized(b[pos:pos+int(offSize)]) >= table {
 			return fail(pos, int(offSize), faults[badOffset])
 		}
 	}
-	d.root, _ = d.offset(uint32(root))
+	d.root, _ = d.offset(root)
 	return d, nil
 }
 
@@ -175,22 +175,31 @@ func sized(b []byte) uint64 {
 
 // offset returns where the object with that number is, and false if there is
 // none.
-func (d *Doc) offset(number uint32) (uint32, bool) {
-	if number >= d.objects {
-		return 0, false
-	}
-	pos := int(d.table) + int(number)*int(d.offSize)
-	return uint32(sized(d.b[pos : pos+int(d.offSize)])), true
-}
-
-// follow returns where the object is that the reference at b[slot] means.
-func (d *Doc) follow(slot uint32) (uint32, bool) {
-	number := sized(d.b[slot : slot+uint32(d.refSize)])
+func (d *Doc) offset(number uint64) (uint32, bool) {
 	if number >= uint64(d.objects) {
 		return 0, false
 	}
-	return d.offset(uint32(number))
+	switch i := uint(number) * uint(d.offSize); d.offSize {
+	case 1:
+		return uint32(d.offsets[i]), true
+	case 2:
+		return uint32(d.offsets[i])<<8 | uint32(d.offsets[i+1]), true
+	default:
+		return uint32(sized(d.offsets[i : i+uint(d.offSize)])), true
+	}
 }
+
+// number returns the reference at b[slot].
+func (d *Doc) number(slot uint32) uint64 {
+	if d.refSize == 1 {
+		return uint64(d.b[slot])
+	}
+	return sized(d.b[slot : slot+uint32(d.refSize)])
+}
+
+// follow returns where the object is that the reference at b[slot] means, and
+// false if there is none.
+func (d *Doc) follow(slot uint32) (uint32, bool) { return d.offset(d.number(slot)) }
 
 // refs is how many references one element has: two for a pair.
 func (h head) refs() uint32 {
@@ -218,39 +227,44 @@ func (d *Doc) end(off uint32, h head) uint32 {
 
 // head reads what the object at off is. What it returns lies within the
 // objects.
-func (d *Doc) head(off uint32) (head, fault) {
+func (d *Doc) head(off uint32) (h head, f fault) {
 	if off < headerLen || off >= d.table {
 		return head{}, badOffset
 	}
-	marker := d.b[off]
-	h := head{body: off + 1}
+	objects := d.b[:d.table]
+	marker := objects[off]
 	low := uint32(marker & 15)
+	h.body = off + 1
 	unit := uint64(1)
 	switch marker >> 4 {
 	case 0x0:
 		switch marker {
 		case 0x00:
 			h.typ = Null
+			return h, sound
 		case 0x08, 0x09:
 			h.typ = Bool
-		default:
-			return head{}, badMarker
+			return h, sound
 		}
-		return h, sound
+		return head{}, badMarker
 	case 0x1:
-		return d.fixed(h, Int, 1<<low)
+		h.typ, h.n = Int, 1<<low
+		return d.fixed(h)
 	case 0x2:
+		h.typ, h.n = Real, 1<<low
 		if low != 2 && low != 3 {
 			return head{}, badMarker
 		}
-		return d.fixed(h, Real, 1<<low)
+		return d.fixed(h)
 	case 0x3:
+		h.typ, h.n = Date, 8
 		if low != 3 {
 			return head{}, badMarker
 		}
-		return d.fixed(h, Date, 8)
+		return d.fixed(h)
 	case 0x8:
-		return d.fixed(h, UID, low+1)
+		h.typ, h.n = UID, low+1
+		return d.fixed(h)
 	case 0x4:
 		h.typ = Data
 	case 0x5:
@@ -268,8 +282,10 @@ func (d *Doc) head(off uint32) (head, fault) {
 	}
 	n := uint64(low)
 	if low == 15 {
-		var f fault
-		if n, h.body, f = d.count(h.body); f != sound {
+		if rest := objects[h.body:]; len(rest) > 2 && rest[0] == 0x11 { // the count of nearly every packet
+			n = uint64(rest[1])<<8 | uint64(rest[2])
+			h.body += 3
+		} else if n, h.body, f = d.count(h.body); f != sound {
 			return head{}, f
 		}
 	}
@@ -280,18 +296,16 @@ func (d *Doc) head(off uint32) (head, fault) {
 	return h, sound
 }
 
-// fixed completes the head of an object whose marker says its length.
-func (d *Doc) fixed(h head, typ Type, n uint32) (head, fault) {
-	if n > d.table-h.body {
+// fixed checks the head of an object whose marker says its length.
+func (d *Doc) fixed(h head) (head, fault) {
+	switch {
+	case h.n > d.table-h.body:
 		return head{}, pastTable
-	}
-	if n > 16 {
+	case h.n > 16:
 		return head{}, badInt
-	}
-	if typ == UID && sized(d.b[h.body:h.body+n]) > math.MaxUint32 {
+	case h.typ == UID && sized(d.b[h.body:h.body+h.n]) > math.MaxUint32:
 		return head{}, hugeUID
 	}
-	h.typ, h.n = typ, n
 	return h, sound
 }
 
@@ -317,6 +331,8 @@ func (d *Doc) count(pos uint32) (n uint64, next uint32, f fault) {
 	return n, pos + width, sound
 }
 
+const tooMany = "budget: following its references costs more than its size allows"
+
 // frame is a container whose references are being followed.
 type frame struct{ off, next, values, end uint32 }
 
@@ -324,61 +340,89 @@ type frame struct{ off, next, values, end uint32 }
 // which Apple's reader does, because a shared object's depth is the one of the
 // first visit.
 func (d *Doc) check(lim Limits) *Error {
-	var few [32]frame
+	var few [16]frame
 	var seen marks
+	var known [256]bool
 	stack := few[:0]
-	depth, visits := lim.depth(), lim.visits(int(d.table)/int(d.refSize))
 	ref := uint32(d.refSize)
+	depth, visits := lim.depth(), lim.visits(int(d.table)/int(d.refSize))
 
 	h, f := d.head(d.root)
 	if f != sound {
 		return &Error{Span: Span{int(d.root), 1}, What: faults[f], Encoding: Binary}
 	}
 	if h.typ.container() {
+		if visits -= int(h.refs()); visits < 0 {
+			return d.refuse(h.body, tooMany, true)
+		}
 		stack = append(stack, d.frame(d.root, h))
 		seen.set(d.root, active, len(d.b))
 	}
 	for len(stack) > 0 {
-		top := &stack[len(stack)-1]
+		level := len(stack)
+		top := &stack[level-1]
 		if top.next == top.end {
 			seen.set(top.off, done, len(d.b))
-			stack = stack[:len(stack)-1]
+			stack = stack[:level-1]
 			continue
 		}
-		slot := top.next
-		top.next += ref
-		off, ok := d.follow(slot)
-		level := len(stack)
-		visits--
-		switch {
-		case visits < 0:
-			return d.refuse(slot, "budget: following its references costs more than its size allows", true)
-		case !ok:
-			return d.refuse(slot, "a reference is not among the objects", false)
-		case level > depth:
-			return d.refuse(slot, "it is nested too deeply", depth < appleDepth)
+		if level > depth {
+			return d.refuse(top.next, "it is nested too deeply", depth < appleDepth)
 		}
 		d.maxDepth = max(d.maxDepth, int32(level))
-		h, f := d.head(off)
-		if f != sound {
-			return &Error{Span: Span{int(off), 1}, What: faults[f], Encoding: Binary}
-		}
-		if !h.typ.container() {
+		off, h, err := d.leaves(top, &known)
+		switch {
+		case err != nil:
+			return err
+		case h.typ == Absent:
 			continue
-		}
-		if slot < top.values {
-			return d.refuse(slot, "a dictionary's key is an array, a set or a dictionary", false)
+		case top.next <= top.values:
+			return d.refuse(top.next-ref, "a dictionary's key is an array, a set or a dictionary", false)
 		}
 		switch seen.state(off) {
 		case active:
-			return d.refuse(slot, "a container contains itself", false)
+			return d.refuse(top.next-ref, "a container contains itself", false)
 		case done:
 			continue
+		}
+		if visits -= int(h.refs()); visits < 0 {
+			return d.refuse(top.next-ref, tooMany, true)
 		}
 		seen.set(off, active, len(d.b))
 		stack = append(stack, d.frame(off, h))
 	}
 	return nil
+}
+
+// leaves follows the references of a container up to one that leads to a
+// container, which it returns; h is absent if there is none. Scalars with a
+// number below 256 are looked at once, as known remembers: a record can refer
+// to one of them a hundred thousand times.
+func (d *Doc) leaves(top *frame, known *[256]bool) (off uint32, h head, err *Error) {
+	ref := uint32(d.refSize)
+	for slot := top.next; slot < top.end; slot += ref {
+		number := d.number(slot)
+		if number < uint64(len(known)) && known[number] {
+			continue
+		}
+		off, ok := d.offset(number)
+		if !ok {
+			return 0, head{}, d.refuse(slot, "a reference is not among the objects", false)
+		}
+		h, f := d.head(off)
+		if h.typ.container() {
+			top.next = slot + ref
+			return off, h, nil
+		}
+		if f != sound {
+			return 0, head{}, &Error{Span: Span{int(off), 1}, What: faults[f], Encoding: Binary}
+		}
+		if number < uint64(len(known)) {
+			known[number] = true
+		}
+	}
+	top.next = top.end
+	return 0, head{}, nil
 }
 
 func (d *Doc) frame(off uint32, h head) frame {

@@ -32,7 +32,11 @@ func (d *Doc) at(slot uint32) Value {
 	if !ok {
 		return Value{}
 	}
-	return d.object(off, slot)
+	h, f := d.head(off)
+	if f != sound {
+		return Value{}
+	}
+	return Value{d: d, off: off, slot: slot, head: h}
 }
 
 // Exists reports whether there is a value.

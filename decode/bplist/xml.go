@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxTokens is the default budget of an XML property list. A payload that the
-// genuine ends accept, 128 KiB at most, cannot have so many: the densest is
-// <key/> and a blank, three tokens in seven bytes.
-const maxTokens = 1 << 16
+// maxTokens is the default budget of an XML property list. A packets message
+// of 128 KiB, more than which the genuine ends refuse, has 10,000 with packets
+// of 40 bytes.
+const maxTokens = 1 << 14
 
 // text is where the objects of an XML property list came from.
 type text struct {
@@ -47,7 +47,7 @@ func looksLikeXML(b []byte) bool {
 // in b; those of a payload in UTF-16 all span the whole of it.
 //
 // No entities are known but the five of XML. The work is bounded by
-// [Limits.Visits] tokens, 65,536 if it is zero.
+// [Limits.Visits] tokens, 16,384 if it is zero.
 //
 // The error is an [*Error], and the Doc is then the zero Doc.
 //

@@ -102,6 +102,9 @@ func checkPrintable(t testing.TB, s []byte) {
 		t.Errorf("not UTF-8: %q", s)
 	}
 	for _, r := range string(s) {
+		if r >= ' ' && r < 0x7f {
+			continue
+		}
 		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != 0x600 && !arabicSign(r) {
 			t.Errorf("%U in %q", r, s)
 		}
@@ -207,10 +210,13 @@ func compareDNS(t *testing.T, b []byte, m *packet.DNSMessage) {
 	if want.Unpack(b) != nil || m.More {
 		return
 	}
-	if m.Malformed {
-		t.Fatalf("malformed at %d, but it unpacks: %v", m.MalformedAt, want.GoString())
-	}
 	records := slices.Concat(want.Answers, want.Authorities, want.Additionals)
+	if n := len(m.Records); m.Malformed {
+		if n >= len(records) || !lax(records[n]) {
+			t.Fatalf("malformed at %d, but it unpacks: %v", m.MalformedAt, want.GoString())
+		}
+		records = records[:n]
+	}
 	if m.ID != want.ID || m.Response != want.Response || len(m.Questions) != len(want.Questions) || len(m.Records) != len(records) {
 		t.Fatalf("%+v, want %v", m, want.GoString())
 	}
@@ -243,6 +249,20 @@ func compareDNS(t *testing.T, b []byte, m *packet.DNSMessage) {
 			t.Errorf("%s %d: %q, want %q", g.Name, g.Type, g.Data, data)
 		}
 	}
+}
+
+// lax reports whether r may have data that its length does not fit: the oracle
+// does not compare the two, and does not look into every type.
+func lax(r dnsmessage.Resource) bool {
+	switch r.Header.Type {
+	case dnsmessage.TypeA:
+		return r.Header.Length != 4
+	case dnsmessage.TypeAAAA:
+		return r.Header.Length != 16
+	case dnsmessage.TypeTXT, dnsmessage.TypeOPT:
+		return false
+	}
+	return true
 }
 
 func oracleName(n dnsmessage.Name) string {

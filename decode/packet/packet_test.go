@@ -1,6 +1,7 @@
 package packet_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -216,6 +217,28 @@ func TestDNSLimits(t *testing.T) {
 	p.Facts(ip4(17, udp(53, 4000, msg[:60000])), &f)
 	if !p.DNS(&f, &m) || !m.More || m.Malformed || len(m.Questions)+len(m.Records) != 512 {
 		t.Errorf("more %v, malformed %v, %d records", m.More, m.Malformed, len(m.Records))
+	}
+}
+
+// TestWork: the packets that cost most cost no more than their length allows.
+func TestWork(t *testing.T) {
+	extensions := bytes.Repeat([]byte{60, 0, 1, 4, 0, 0, 0, 0}, 8191)
+	loops := be16(1, 0x8180, 0xffff, 0xffff, 0xffff, 0xffff)
+	for range 8000 { // each points to the one before: names of ever more hops
+		loops = append(loops, cat(be16(0xc000|(len(loops)-6)&0x3fff), be16(12, 1))...)
+	}
+	for what, b := range map[string][]byte{
+		"extension headers": ip6(60, extensions),
+		"DNS pointers":      ip4(17, udp(53, 4000, loops)),
+		"dots in labels":    ip4(17, udp(53, 4000, cat(be16(1, 0, 512, 0, 0, 0), bytes.Repeat(cat([]byte(strings.Repeat("\x3f"+strings.Repeat(".", 63), 3)), []byte{0}, be16(1, 1)), 300)))),
+	} {
+		p := packet.NewParser()
+		if nodes := p.Tree(b); len(lines(nodes, "")) > 1<<20 {
+			t.Errorf("%s: a tree of %d bytes of text", what, len(lines(nodes, "")))
+		}
+		if n := len(info(b, packet.Base{})); n > 1<<18 {
+			t.Errorf("%s: %d bytes of info", what, n)
+		}
 	}
 }
 

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tundump/replay/netstack"
+	"tundump/replay/peer"
+)
+
+// demoCheck is how long one kind of traffic may take to be answered.
+const demoCheck = 20 * time.Second
+
+func demoCommand() *cobra.Command {
+	f := proxyFlags{}
+	var duration time.Duration
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "a server, the proxy, a client and real traffic, in one process",
+		Long: `Starts a SimpleTunnel server, the dump proxy and a SimpleTunnel client over
+user-space IP stacks, sends DNS, HTTP, a bulk TCP transfer, ICMP echo, IPv6 and
+app-proxy flows through the tunnel, and prints every message and every packet.
+It needs no root, no network and no configuration. It ends by itself: with 0
+when everything was answered, else with 1 and the names of what was not.`,
+		Example: `  tundump demo
+  tundump demo --no-tui -w demo.pcapng
+  tundump demo -q --for 10s`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.demo(cmd, duration) },
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.DurationVar(&duration, "for", 0, "go on sending traffic for so long")
+	f.record.register(fl)
+	f.print.register(fl)
+	f.log.register(fl)
+	fl.BoolVar(&f.noTUI, "no-tui", false, "print, even on a terminal")
+	return c
+}
+
+// demo runs the server and the proxy until the client is done.
+func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
+	if duration < 0 {
+		return usage(fmt.Errorf("--for %s: a duration is not negative", duration))
+	}
+	log, err := f.log.logger(cmd)
+	if err != nil {
+		return err
+	}
+	world, err := startInternet()
+	if err != nil {
+		return err
+	}
+	defer world.close()
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	serverAddr, err := startDemoServer(ctx, &wg, world)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	f.upstream = serverAddr
+	var results []demoResult
+	wg.Go(func() {
+		defer cancel() // the client's end is the demo's
+		results = runDemoClient(ctx, ln.Addr().String(), duration)
+	})
+	cmd.SetContext(ctx)
+	err = f.serve(cmd, ln, nil, nil, log)
+	wg.Wait()
+	return errors.Join(err, reportDemo(cmd.ErrOrStderr(), results))
+}
+
+// startDemoServer serves tunnels on a loopback address until ctx is done.
+func startDemoServer(ctx context.Context, wg *sync.WaitGroup, world *demoInternet) (addr string, err error) {
+	conf := peer.DefaultConfiguration()
+	dev, err := netstack.New(netstack.Config{Addresses: conf.Gateways(), Dial: world.dialAddrPort, Echo: world.echo})
+	if err != nil {
+		return "", err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", errors.Join(err, dev.Close())
+	}
+	srv := &peer.Server{Configuration: conf, Device: dev, Dial: world.dial}
+	wg.Go(func() { srv.Serve(ctx, ln) }) // its error would show as traffic without an answer
+	return ln.Addr().String(), nil
+}
+
+// demoResult is how one kind of traffic went.
+type demoResult struct {
+	name string
+	note string
+	err  error
+}
+
+// runDemoClient sends each kind of traffic once, and again until duration has
+// passed, and returns the last round's results, or the first that failed.
+func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration) []demoResult {
+	end := time.Now().Add(duration)
+	for {
+		results := demoRound(ctx, proxyAddr)
+		failed := false
+		for _, r := range results {
+			failed = failed || r.err != nil
+		}
+		if failed || time.Now().After(end) || ctx.Err() != nil {
+			return results
+		}
+	}
+}
+
+// demoRound is one packet tunnel and one app-proxy tunnel.
+func demoRound(ctx context.Context, proxyAddr string) []demoResult {
+	var results []demoResult
+	round := func(kind string, run func(context.Context, *peer.Client, func(string, func(context.Context) (string, error))) error) {
+		try := func(name string, do func(context.Context) (string, error)) {
+			ctx, cancel := context.WithTimeout(ctx, demoCheck)
+			defer cancel()
+			note, err := do(ctx)
+			results = append(results, demoResult{name, note, err})
+		}
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", proxyAddr)
+		if err == nil {
+			c := peer.NewClient(conn, peer.ClientConfig{})
+			err = run(ctx, c, try)
+			if cerr := c.Close(); err == nil {
+				err = ignoreClosed(cerr)
+			}
+		}
+		if err != nil {
+			results = append(results, demoResult{kind, "", err})
+		}
+	}
+	round("packet tunnel", packetTunnel)
+	round("app-proxy tunnel", appProxyTunnel)
+	return results
+}
+
+// packetTunnel sends what a phone would, from a stack with the assigned
+// addresses.
+func packetTunnel(ctx context.Context, c *peer.Client, try func(string, func(context.Context) (string, error))) error {
+	assigned, err := c.Open(ctx)
+	if err != nil {
+		return err
+	}
+	if len(assigned.DNS) == 0 {
+		return errors.New("the server names no DNS server")
+	}
+	phone, err := netstack.New(netstack.Config{Addresses: assigned.Addresses})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	carried := make(chan error, 1)
+	go func() { carried <- c.Carry(ctx, phone) }() // ends with ctx, and closes phone
+	defer func() { cancel(); <-carried }()
+	r := requester{dial: phone.DialContext}
+	dns := net.JoinHostPort(assigned.DNS[0].String(), "53")
+	try("DNS", func(ctx context.Context) (string, error) { return r.resolve(ctx, dns) })
+	try("HTTP", func(ctx context.Context) (string, error) { return r.page(ctx, demoWeb4.String()) })
+	try("bulk TCP", func(ctx context.Context) (string, error) {
+		return r.bulk(ctx, net.JoinHostPort(demoWeb4.String(), bulkPort))
+	})
+	try("ICMP echo", func(ctx context.Context) (string, error) { return ping(ctx, phone, demoWeb4) })
+	try("ICMPv6 echo", func(ctx context.Context) (string, error) { return ping(ctx, phone, demoWeb6) })
+	try("HTTP over IPv6", func(ctx context.Context) (string, error) { return r.page(ctx, "["+demoWeb6.String()+"]") })
+	return nil
+}
+
+// appProxyTunnel sends flows instead of packets.
+func appProxyTunnel(ctx context.Context, c *peer.Client, try func(string, func(context.Context) (string, error))) error {
+	if _, err := c.FetchConfiguration(ctx); err != nil {
+		return err
+	}
+	r := requester{dial: c.Dial}
+	try("app-proxy TCP", func(ctx context.Context) (string, error) { return r.page(ctx, demoName) })
+	try("app-proxy UDP", func(ctx context.Context) (string, error) {
+		return r.resolve(ctx, net.JoinHostPort(demoWeb4.String(), "53"))
+	})
+	return nil
+}
+
+// reportDemo prints how each kind of traffic went; the error names what was
+// not answered.
+func reportDemo(w io.Writer, results []demoResult) error {
+	if len(results) == 0 {
+		return nil // interrupted before the first
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var failed []string
+	for _, r := range results {
+		switch {
+		case errors.Is(r.err, context.Canceled):
+		case r.err != nil:
+			failed = append(failed, r.name)
+			fmt.Fprintf(tw, "failed\t%s\t%v\n", r.name, r.err)
+		default:
+			fmt.Fprintf(tw, "ok\t%s\t%s\n", r.name, r.note)
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("demo: not answered: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
