@@ -84,7 +84,7 @@ func (t *Tag) Append(dst []byte) []byte {
 		}
 	}
 	dst = append(append(dst, ' '), t.Dir.String()...)
-	if t.Offset != 0 || t.Kind.Counts() {
+	if t.Offset != 0 || t.Number != 0 || t.Kind.Counts() {
 		dst = appendInt(dst, " off=", t.Offset)
 	}
 	if t.Len != 0 {
@@ -275,7 +275,9 @@ func (t *Tag) set(key, value []byte) {
 	case "event":
 		if k, ok := decode.KindOf(string(value)); ok {
 			t.Kind = k
-			t.detail()
+			if k != decode.Packet {
+				t.detail()
+			}
 		}
 	default:
 		t.setDetail(key, value)

@@ -32,7 +32,7 @@ func (e *encoder) bytes(t *tunnel, ev *decode.Event) {
 		c := e.need(t, side, ev.Time)
 		e.acknowledge(t, c, ev)
 		if i == 0 {
-			e.count(ev)
+			e.countRow(t, ev)
 			e.segments(t, c, ev, false)
 			continue
 		}
@@ -50,13 +50,13 @@ func (e *encoder) acknowledge(t *tunnel, c *conn, ev *decode.Event) {
 		return
 	}
 	d := ev.Dir.Opposite()
-	e.write(t, &frame{c: c, dir: d, flags: ack, time: ev.Time, tag: t.plain(d)})
+	e.write(t, &segment{c: c, dir: d, flags: ack, time: ev.Time, tag: t.plain(d)})
 }
 
 // segments writes the event's bytes on one connection, in as many packets as
 // they need, which become one row unless they are a twin.
 func (e *encoder) segments(t *tunnel, c *conn, ev *decode.Event, twin bool) {
-	f := frame{c: c, dir: ev.Dir, flags: ack, time: ev.Time}
+	f := segment{c: c, dir: ev.Dir, flags: ack, time: ev.Time}
 	f.tag.Describe(ev, ifaceSides[c.iface], false)
 	f.tag.Twin = twin
 	if !twin {
@@ -94,9 +94,9 @@ func (e *encoder) gap(t *tunnel, ev *decode.Event) {
 	for i, side := range sidesOf(ev.Flags) {
 		c := e.need(t, side, ev.Time)
 		c.next[ev.Dir] += uint32(ev.Detail.Len)
-		f := frame{c: c, dir: ev.Dir, flags: ack, time: ev.Time}
+		f := segment{c: c, dir: ev.Dir, flags: ack, time: ev.Time}
 		if i == 0 {
-			e.count(ev)
+			e.countRow(t, ev)
 			f.event = ev
 		}
 		f.tag.Describe(ev, ifaceSides[side], false)

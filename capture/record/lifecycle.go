@@ -29,15 +29,15 @@ func (e *encoder) handshake(t *tunnel, ev *decode.Event, side int, d *decode.Det
 	from, to = endpoints(from, to, t.id, side)
 	c.begin(side, from, to, t.id*isnStep)
 	const c2s, s2c = decode.ClientToServer, decode.ServerToClient
-	first := frame{c: c, dir: c2s, flags: syn, options: c.synOptions(), time: ev.Time, tag: t.plain(c2s)}
+	first := segment{c: c, dir: c2s, flags: syn, options: c.synOptions(), time: ev.Time, tag: t.plain(c2s)}
 	if ev.Kind != 0 {
 		ev.Number = 0
 		first.event = ev
 		first.tag.Describe(ev, ifaceSides[side], false)
 	}
 	e.write(t, &first)
-	e.write(t, &frame{c: c, dir: s2c, flags: syn | ack, options: c.synOptions(), time: ev.Time, tag: t.plain(s2c)})
-	e.write(t, &frame{c: c, dir: c2s, flags: ack, time: ev.Time, tag: t.plain(c2s)})
+	e.write(t, &segment{c: c, dir: s2c, flags: syn | ack, options: c.synOptions(), time: ev.Time, tag: t.plain(s2c)})
+	e.write(t, &segment{c: c, dir: c2s, flags: ack, time: ev.Time, tag: t.plain(c2s)})
 }
 
 // isnStep keeps the sequence numbers of tunnels with the same addresses apart.
@@ -51,7 +51,7 @@ func (e *encoder) halfClosed(t *tunnel, ev *decode.Event) {
 		e.note(t, ev)
 		return
 	}
-	f := frame{c: c, dir: ev.Dir, flags: fin | ack, time: ev.Time, event: ev}
+	f := segment{c: c, dir: ev.Dir, flags: fin | ack, time: ev.Time, event: ev}
 	ev.Number = 0
 	f.tag.Describe(ev, ifaceSides[clientSide], false)
 	c.fin[ev.Dir] = true
@@ -81,7 +81,7 @@ func (e *encoder) reset(t *tunnel, ev *decode.Event) {
 		e.note(t, ev)
 		return
 	}
-	f := frame{c: c, dir: d, flags: rst | ack, time: ev.Time, event: ev}
+	f := segment{c: c, dir: d, flags: rst | ack, time: ev.Time, event: ev}
 	ev.Number = 0
 	f.tag.Describe(ev, ifaceSides[c.iface], false)
 	c.reset = true
@@ -95,7 +95,7 @@ func (e *encoder) reset(t *tunnel, ev *decode.Event) {
 // close its sockets, and what the others did after that was not seen.
 func (e *encoder) closed(t *tunnel, ev *decode.Event) {
 	client, server := e.need(t, clientSide, ev.Time), &t.conns[serverSide]
-	var frames [4]frame
+	var frames [4]segment
 	last := frames[:0]
 	wasReset := client.reset || server.reset
 	if server.open {
@@ -103,7 +103,7 @@ func (e *encoder) closed(t *tunnel, ev *decode.Event) {
 	}
 	last = client.ending(last, decode.ServerToClient, wasReset)
 	if len(last) == 0 {
-		f := frame{c: client, flags: rst | ack}
+		f := segment{c: client, flags: rst | ack}
 		if !wasReset {
 			f.flags = ack
 			client.window ^= 1
@@ -124,20 +124,20 @@ func (e *encoder) closed(t *tunnel, ev *decode.Event) {
 
 // ending appends what is missing at the end of a connection. own is the
 // direction that the proxy sends in.
-func (c *conn) ending(frames []frame, own decode.Direction, wasReset bool) []frame {
+func (c *conn) ending(frames []segment, own decode.Direction, wasReset bool) []segment {
 	peer := own.Opposite()
 	switch {
 	case c.reset:
 	case wasReset:
 		c.reset = true
-		frames = append(frames, frame{c: c, dir: own, flags: rst | ack})
+		frames = append(frames, segment{c: c, dir: own, flags: rst | ack})
 	case !c.fin[own]:
 		c.fin[own] = true
-		frames = append(frames, frame{c: c, dir: own, flags: fin | ack}, frame{c: c, dir: peer, flags: ack})
+		frames = append(frames, segment{c: c, dir: own, flags: fin | ack}, segment{c: c, dir: peer, flags: ack})
 	case c.canAck(peer):
-		frames = append(frames, frame{c: c, dir: peer, flags: ack})
+		frames = append(frames, segment{c: c, dir: peer, flags: ack})
 	case c.canAck(own):
-		frames = append(frames, frame{c: c, dir: own, flags: ack})
+		frames = append(frames, segment{c: c, dir: own, flags: ack})
 	}
 	return frames
 }

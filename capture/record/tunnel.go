@@ -83,8 +83,8 @@ func (e *encoder) add(ev *decode.Event) {
 	}
 }
 
-// frame is a block to be written, and what stands on it.
-type frame struct {
+// segment is a block to be written, and what stands on it.
+type segment struct {
 	c       *conn
 	dir     decode.Direction // of the packet
 	flags   byte
@@ -98,13 +98,13 @@ type frame struct {
 
 // write appends one block. The rows of the notes that stand on it come first,
 // then its own.
-func (e *encoder) write(t *tunnel, f *frame) {
+func (e *encoder) write(t *tunnel, f *segment) {
 	start := len(e.out)
 	e.comments, e.text = e.comments[:0], e.text[:0]
 	e.comment(&f.tag)
 	row := len(e.rows)
 	e.attach(t, f.dir)
-	if f.all {
+	if f.all || f.event != nil && f.event.Dir != f.dir {
 		e.attach(t, f.dir.Opposite())
 	}
 	e.packet = pcapng.Packet{
@@ -128,7 +128,9 @@ func (e *encoder) attach(t *tunnel, d decode.Direction) {
 		if n.event.Detail != nil {
 			n.event.Detail = &n.detail
 		}
-		e.count(&n.event)
+		if n.event.Number == 0 {
+			e.count(&n.event)
+		}
 		var tag pcapng.Tag
 		tag.Describe(&n.event, 0, true)
 		e.rows = append(e.rows, store.NewEntry(&n.event, 0, 0, len(e.comments)))
@@ -152,6 +154,15 @@ func (e *encoder) count(ev *decode.Event) {
 	}
 }
 
+// countRow gives an event its number, after those of the notes that will stand
+// on its block: rows are numbered in their order.
+func (e *encoder) countRow(t *tunnel, ev *decode.Event) {
+	for i := range t.notes[ev.Dir] {
+		e.count(&t.notes[ev.Dir][i].event)
+	}
+	e.count(ev)
+}
+
 // direction is the epb_flags of a packet, as the proxy sees it.
 func direction(iface int, d decode.Direction) uint32 {
 	if (d == decode.ClientToServer) == (iface != serverSide) {
@@ -163,7 +174,7 @@ func direction(iface int, d decode.Direction) uint32 {
 // note keeps an event for the next block of its direction.
 func (e *encoder) note(t *tunnel, ev *decode.Event) {
 	n := note{event: *ev}
-	n.event.Raw = nil
+	n.event.Raw, n.event.Number = nil, 0
 	if ev.Detail != nil {
 		n.detail = *ev.Detail
 	}
@@ -180,7 +191,7 @@ func (t *tunnel) plain(d decode.Direction) pcapng.Tag { return pcapng.Tag{Tunnel
 // is due, else what disturbs least.
 func (e *encoder) carry(t *tunnel, time int64) {
 	c := e.need(t, clientSide, time)
-	f := frame{c: c, flags: ack, time: time, all: true}
+	f := segment{c: c, flags: ack, time: time, all: true}
 	switch {
 	case c.canAck(decode.ClientToServer):
 		f.dir = decode.ClientToServer
