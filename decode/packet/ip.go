@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	ipv4MinLen = 20
-	ipv6Len    = 40
+	ipv4MinLen     = 20
+	ipv6Len        = 40
+	maxDatagramLen = 65535
 )
 
 // ipv4 reads the IPv4 header of b, which has at least one byte, and returns

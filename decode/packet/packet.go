@@ -16,12 +16,15 @@
 //		line = p.AppendInfo(line, &f, packet.Base{})
 //	}
 //
-// The facts are read by a header walk of this package: 30 ns for an IPv4/TCP
-// packet of 1,400 bytes with a timestamp option, where gopacket's
-// DecodingLayerParser takes 100 ns and reports nothing at all of a packet that
-// is cut in a header (BenchmarkFacts, BenchmarkGopacket). The detail tree,
-// which is built only for what is looked at, takes options from
-// google/gopacket's layers, behind a fixed list of decoders.
+// The facts are read by a header walk of this package: 76 ns for an IPv4/TCP
+// packet of 1,400 bytes with a timestamp option and 64 ns for IPv6/TCP, where
+// gopacket's DecodingLayerParser took 112 and 102 in the same run
+// (BenchmarkFacts, BenchmarkGopacket). That parser also reports nothing of a
+// packet that is cut in a header, does not verify the header checksum, takes
+// the reserved byte of an IPv6 fragment header for a length, and goes on to
+// read a transport header in fragments that have none. The detail tree, which
+// is built only for what is looked at, takes options from google/gopacket's
+// layers, behind a fixed list of decoders.
 package packet
 
 import "net/netip"
@@ -103,18 +106,17 @@ const (
 
 // IP protocol numbers, as in Facts.Proto.
 const (
-	ProtoHopByHop  = 0
-	ProtoICMP      = 1
-	ProtoTCP       = 6
-	ProtoUDP       = 17
-	ProtoIPv6      = 41
-	ProtoRouting   = 43
-	ProtoFragment  = 44
-	ProtoAH        = 51
-	ProtoICMPv6    = 58
-	ProtoNoNext    = 59
-	ProtoDstOpts   = 60
-	maxDatagramLen = 65535
+	ProtoHopByHop = 0
+	ProtoICMP     = 1
+	ProtoTCP      = 6
+	ProtoUDP      = 17
+	ProtoIPv6     = 41
+	ProtoRouting  = 43
+	ProtoFragment = 44
+	ProtoAH       = 51
+	ProtoICMPv6   = 58
+	ProtoNoNext   = 59
+	ProtoDstOpts  = 60
 )
 
 // Facts is what a row and a filter need to know about one packet. A field
