@@ -144,15 +144,15 @@ func (e *encoder) barePacket(ev *decode.Event) {
 }
 
 func (e *encoder) innerBlock(ev *decode.Event, pkt []byte, family int64, tag *pcapng.Tag) {
-	var h [ethernetHeader]byte
-	copy(h[:], mac(inner, ev.Dir.Opposite()))
+	h := e.ethernet[:]
+	copy(h, mac(inner, ev.Dir.Opposite()))
 	copy(h[6:], mac(inner, ev.Dir))
 	binary.BigEndian.PutUint16(h[12:], etherType(pkt, family))
 	e.comments, e.text = e.comments[:0], e.text[:0]
 	e.comment(tag)
 	e.packet = pcapng.Packet{
 		Interface: inner, Time: ev.Time, Comments: e.comments, Flags: direction(inner, ev.Dir),
-		Length: len(h) + len(pkt), Data: h[:],
+		Length: len(h) + len(pkt), Data: h,
 	}
 	e.out = pcapng.AppendPacket(e.out, &e.packet, pkt[:min(len(pkt), maxCaptured-len(h))])
 	e.blocks[inner]++

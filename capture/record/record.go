@@ -192,8 +192,7 @@ func (r *Recorder) write(s *sink, e *encoder) {
 				if r.Err() != nil {
 					break
 				}
-				ev := events[i] // the batch is not ours to change
-				e.add(&ev)
+				e.add(events[i])
 				if len(e.out) >= flushBytes {
 					r.flush(s, e)
 				}
@@ -219,7 +218,7 @@ func (r *Recorder) finish(s *sink, e *encoder) {
 	now := r.now().UnixNano()
 	gaps := r.q.rest()
 	for i := range gaps {
-		e.add(&gaps[i])
+		e.add(gaps[i])
 	}
 	e.carryAll(now)
 	stats := r.Stats()

@@ -45,14 +45,20 @@ type encoder struct {
 	message int64    // the last message number given
 	blocks  [3]int64 // written on each interface
 
-	inner    *decode.Message // nil: no inner packets
+	inner *decode.Message // nil: no inner packets
+
+	// What would be allocated for each block otherwise.
+	event    decode.Event
+	ethernet [ethernetHeader]byte
 	comments [][]byte
 	text     []byte
 	packet   pcapng.Packet
 }
 
 // add appends the blocks of one event.
-func (e *encoder) add(ev *decode.Event) {
+func (e *encoder) add(event decode.Event) {
+	e.event = event
+	ev := &e.event
 	if ev.Kind == decode.Packet {
 		e.barePacket(ev)
 		return
