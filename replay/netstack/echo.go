@@ -13,8 +13,8 @@ import (
 // stack in promiscuous mode would answer for hosts that nobody has reached.
 
 const (
-	maxEchos          = 256 // under way at once
-	maxEchosPerSource = 32
+	maxEchos          = 512 // under way at once
+	maxEchosPerSource = 128
 	echoTimeout       = 5 * time.Second
 )
 

@@ -151,27 +151,54 @@ func (q *backlog) read(b []byte, expired <-chan struct{}) (int, error) {
 	}
 }
 
-// throttle asks the sender of a backlog to suspend and to resume. Whether to
-// ask and the asking are one step, or the two could overtake each other.
+// throttle asks the sender of a backlog to suspend and to resume. Asking never
+// waits: the tunnel's writer sends what is wanted when it gets to it, and a
+// wish that was taken back meanwhile is not sent at all.
 type throttle struct {
-	mu        sync.Mutex
-	suspended bool
+	id  int64
+	out *outbox
+
+	mu         sync.Mutex
+	want, sent bool // suspended
+	announced  bool // the writer knows
+	ended      bool
 }
 
-// check compares what waits with the marks and, where it must, calls ask.
-func (t *throttle) check(q *backlog, ask func(suspend bool) error) error {
+// check compares what waits with the marks.
+func (t *throttle) check(q *backlog) {
+	n := q.len()
+	t.mu.Lock()
+	switch {
+	case n > highWater:
+		t.want = true
+	case n < lowWater:
+		t.want = false
+	}
+	tell := t.want != t.sent && !t.announced && !t.ended
+	t.announced = t.announced || tell
+	t.mu.Unlock()
+	if tell {
+		t.out.announceThrottle(t)
+	}
+}
+
+// next returns what the writer has to send, if anything.
+func (t *throttle) next() (suspend, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := q.len()
-	switch {
-	case !t.suspended && n > highWater:
-		t.suspended = true
-	case t.suspended && n < lowWater:
-		t.suspended = false
-	default:
-		return nil
+	t.announced = false
+	if t.ended || t.want == t.sent {
+		return false, false
 	}
-	return ask(t.suspended)
+	t.sent = t.want
+	return t.sent, true
+}
+
+// end keeps the throttle silent from now on.
+func (t *throttle) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }
 
 // gate holds a sender back while the receiver has asked for it.

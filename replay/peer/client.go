@@ -488,6 +488,7 @@ func (c *Client) register(f *clientFlow) error {
 	}
 	for {
 		f.id = int64(rand.Uint32())
+		f.throttle.id, f.throttle.out = f.id, c.out
 		if c.flows[f.id] == nil && (c.ip == nil || c.ip.id != f.id) {
 			c.flows[f.id] = f
 			return nil

@@ -29,10 +29,10 @@ type clientFlow struct {
 	address string
 	remote  netip.AddrPort // of a UDP flow that was dialled
 
-	opened   chan error // has room for one
-	once     sync.Once  // the first answer
-	in       *backlog   // of a TCP flow
-	throttle throttle
+	opened   chan error    // has room for one
+	once     sync.Once     // the first answer
+	in       *backlog      // of a TCP flow
+	throttle throttle      // of in
 	grams    chan datagram // of a UDP flow
 	gate     gate          // shut while the server wants nothing
 	over     chan struct{} // closed when the flow has ended
@@ -80,6 +80,7 @@ func (f *clientFlow) end(err error) {
 
 func (f *clientFlow) closedByServer(finished bool) {
 	if f.c.unregister(f) {
+		f.throttle.end()
 		f.answered(errReset) // if there was none
 		f.end(endOfFlow(finished))
 	}
@@ -87,9 +88,12 @@ func (f *clientFlow) closedByServer(finished bool) {
 
 // hangUp ends the flow from the client's side.
 func (f *clientFlow) hangUp(how int) {
+	f.throttle.end()
 	if f.c.unregister(f) {
-		// It fails only when the tunnel has ended, and the flow with it.
-		_ = f.c.send(func(e *encoder) ([]byte, error) { return e.close(f.id, how) })
+		var e encoder
+		if rec, err := e.close(f.id, how); err == nil {
+			f.c.out.force(rec)
+		}
 	}
 	f.end(net.ErrClosed)
 	if f.in != nil {
@@ -105,16 +109,7 @@ func (f *clientFlow) data(b []byte) {
 		f.hangUp(decode.CloseAll)
 		return
 	}
-	// It fails only when the tunnel has ended, and the flow with it.
-	_ = f.throttle.check(f.in, f.askServer)
-}
-
-func (f *clientFlow) askServer(suspend bool) error {
-	cmd := decode.Resume
-	if suspend {
-		cmd = decode.Suspend
-	}
-	return f.c.send(func(e *encoder) ([]byte, error) { return e.plain(cmd, f.id) })
+	f.throttle.check(f.in)
 }
 
 func (f *clientFlow) datagram(b []byte, from netip.AddrPort) {
@@ -131,9 +126,7 @@ func (f *clientFlow) Read(b []byte) (int, error) {
 		return n, err
 	}
 	n, err := f.in.read(b, f.readDeadline.expired())
-	if n > 0 && f.throttle.check(f.in, f.askServer) != nil {
-		return n, nil // the tunnel has ended: the next Read says so
-	}
+	f.throttle.check(f.in)
 	return n, f.failed("read", err)
 }
 

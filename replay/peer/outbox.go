@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"sync"
+
+	"tundump/decode"
 )
 
 const (
@@ -18,14 +20,20 @@ const (
 // outbox is what one end of a tunnel has to send. Any number of goroutines
 // put records into it; one, run, writes them, as many at once as there are.
 type outbox struct {
-	mu      sync.Mutex
-	pending []byte         // whole records
-	ready   []*packetQueue // those that have packets
-	room    chan struct{}  // closed, and a new one made, when pending was taken
-	closed  bool
+	mu     sync.Mutex
+	next   outgoing
+	room   chan struct{} // closed, and a new one made, when next was taken
+	closed bool
 
 	wake chan struct{} // has room for one
 	done chan struct{} // closed by close
+}
+
+// outgoing is what the writer sends next.
+type outgoing struct {
+	records   []byte         // whole ones
+	queues    []*packetQueue // that have packets
+	throttles []*throttle    // that have something to ask
 }
 
 func newOutbox() *outbox {
@@ -41,8 +49,8 @@ func (o *outbox) put(rec []byte, stop <-chan struct{}) error {
 			o.mu.Unlock()
 			return net.ErrClosed
 		}
-		if len(o.pending) < maxPending {
-			o.pending = append(o.pending, rec...)
+		if len(o.next.records) < maxPending {
+			o.next.records = append(o.next.records, rec...)
 			o.mu.Unlock()
 			o.signal()
 			return nil
@@ -58,6 +66,17 @@ func (o *outbox) put(rec []byte, stop <-chan struct{}) error {
 	}
 }
 
+// force queues a record without waiting, for the few that may be sent where
+// nothing may wait.
+func (o *outbox) force(rec []byte) {
+	o.mu.Lock()
+	if !o.closed {
+		o.next.records = append(o.next.records, rec...)
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
 func (o *outbox) signal() {
 	select {
 	case o.wake <- struct{}{}:
@@ -68,7 +87,15 @@ func (o *outbox) signal() {
 // announce tells the writer that q has packets.
 func (o *outbox) announce(q *packetQueue) {
 	o.mu.Lock()
-	o.ready = append(o.ready, q)
+	o.next.queues = append(o.next.queues, q)
+	o.mu.Unlock()
+	o.signal()
+}
+
+// announceThrottle tells the writer that t has something to ask.
+func (o *outbox) announceThrottle(t *throttle) {
+	o.mu.Lock()
+	o.next.throttles = append(o.next.throttles, t)
 	o.mu.Unlock()
 	o.signal()
 }
@@ -83,17 +110,16 @@ func (o *outbox) close() {
 	}
 }
 
-// take exchanges what is pending for two empty buffers.
-func (o *outbox) take(buf []byte, ready []*packetQueue) ([]byte, []*packetQueue) {
+// take exchanges what is there for empty buffers.
+func (o *outbox) take(out *outgoing) {
+	out.records, out.queues, out.throttles = out.records[:0], out.queues[:0], out.throttles[:0]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	buf, o.pending = o.pending, buf[:0]
-	ready, o.ready = o.ready, ready[:0]
-	if len(buf) > 0 {
+	*out, o.next = o.next, *out
+	if len(out.records) > 0 {
 		close(o.room)
 		o.room = make(chan struct{})
 	}
-	return buf, ready
 }
 
 // run writes to w until close or the first error, which it returns. A packet
@@ -101,11 +127,9 @@ func (o *outbox) take(buf []byte, ready []*packetQueue) ([]byte, []*packetQueue)
 // came meanwhile.
 func (o *outbox) run(w io.Writer) error {
 	var (
-		buf   []byte
-		ready []*packetQueue
-		got   drained
-		enc   encoder
-		err   error
+		out outgoing
+		got drained
+		enc encoder
 	)
 	for closing := false; !closing; {
 		select {
@@ -114,25 +138,49 @@ func (o *outbox) run(w io.Writer) error {
 			closing = true
 		}
 		for {
-			if cap(buf) > 2*maxPending {
-				buf = nil // after a burst of batches; put bounds the rest
+			o.take(&out)
+			if err := enc.append(&out, &got); err != nil {
+				return err
 			}
-			buf, ready = o.take(buf, ready)
-			for _, q := range ready {
-				q.drain(&got)
-				if buf, err = enc.batches(buf, q.id, got.pkts); err != nil {
-					return err
-				}
-			}
-			clear(ready)
-			if len(buf) == 0 {
+			if len(out.records) == 0 {
 				break
 			}
-			if _, err := w.Write(buf); err != nil {
+			if _, err := w.Write(out.records); err != nil {
 				return err
+			}
+			if cap(out.records) > 2*maxPending {
+				out.records = nil // a burst of batches; put bounds the rest
 			}
 		}
 	}
+	return nil
+}
+
+// append makes records of the queues and throttles in out. got is scratch.
+func (e *encoder) append(out *outgoing, got *drained) (err error) {
+	for _, t := range out.throttles {
+		suspend, ok := t.next()
+		if !ok {
+			continue
+		}
+		cmd := decode.Resume
+		if suspend {
+			cmd = decode.Suspend
+		}
+		rec, err := e.plain(cmd, t.id)
+		if err != nil {
+			return err
+		}
+		out.records = append(out.records, rec...)
+	}
+	for _, q := range out.queues {
+		q.drain(got)
+		if out.records, err = e.batches(out.records, q.id, got.pkts); err != nil {
+			return err
+		}
+	}
+	clear(out.throttles)
+	clear(out.queues)
 	return nil
 }
 

@@ -21,7 +21,7 @@ type tcpFlow struct {
 	t        *tunnel
 	id       int64
 	in       *backlog // from the client, for the remote host
-	throttle throttle
+	throttle *throttle
 	gate     gate // shut while the client wants nothing
 	cancel   context.CancelFunc
 	over     chan struct{} // closed when the client is to hear no more
@@ -38,7 +38,7 @@ func (t *tunnel) openTCP(ctx context.Context, s step) error {
 		return t.refuse(s.id, kindTCP, decode.ResultRefused)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	f := &tcpFlow{t: t, id: s.id, in: newBacklog(), cancel: cancel, over: make(chan struct{})}
+	f := &tcpFlow{t: t, id: s.id, in: newBacklog(), throttle: &throttle{id: s.id, out: t.out}, cancel: cancel, over: make(chan struct{})}
 	if !t.admit(s.id, f) {
 		cancel()
 		t.unsocket()
@@ -57,28 +57,20 @@ func (f *tcpFlow) kind() kind { return kindTCP }
 
 func (f *tcpFlow) suspend(on bool) { f.gate.set(on) }
 
-// data queues what the client sent. It waits while the backlog is full; an
-// error ends the tunnel.
-func (f *tcpFlow) data(b []byte) error {
+// data queues what the client sent. It waits while the backlog is full.
+func (f *tcpFlow) data(b []byte) {
 	if err := f.in.put(b, f.t.done, f.t.limits.Stall); errors.Is(err, errStalled) {
 		f.t.log.Info("flow ended: the remote host takes nothing", "id", f.id)
 		f.finish(decode.CloseAll)
-		return nil
+		return
 	}
-	return f.throttle.check(f.in, f.askClient)
-}
-
-func (f *tcpFlow) askClient(suspend bool) error {
-	cmd := decode.Resume
-	if suspend {
-		cmd = decode.Suspend
-	}
-	return f.t.send(func(e *encoder) ([]byte, error) { return e.plain(cmd, f.id) })
+	f.throttle.check(f.in)
 }
 
 // close ends the flow because the client, or the tunnel, has.
 func (f *tcpFlow) close(flush bool) {
 	f.once.Do(func() { close(f.over) })
+	f.throttle.end()
 	if flush {
 		f.in.end(io.EOF)
 		f.mu.Lock()
@@ -224,10 +216,7 @@ func (f *tcpFlow) outward() {
 			f.hangUp()
 			return
 		}
-		if f.throttle.check(f.in, f.askClient) != nil {
-			f.hangUp()
-			return
-		}
+		f.throttle.check(f.in)
 		if cap(buf) > 4*highWater {
 			buf = nil
 		}

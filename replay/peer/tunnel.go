@@ -170,7 +170,7 @@ func (t *tunnel) perform(ctx context.Context, s step, m *decode.Message) error {
 		}
 	case doData:
 		if c, ok := t.lookup(s.id).(*tcpFlow); ok {
-			return c.data(s.data)
+			c.data(s.data)
 		}
 	case doDatagram:
 		if c, ok := t.lookup(s.id).(*udpFlow); ok {
