@@ -50,8 +50,10 @@ func checkValue(t *testing.T, b []byte, v bplist.Value, budget *int) {
 	if i, ok := v.Int(); ok && !v.IsNumber() {
 		t.Fatalf("%d is no number", i)
 	}
-	v.DuplicateKey()
-	v.NonStringKey()
+	if v.Len() <= 100 { // more would make this test quadratic, not the package
+		v.DuplicateKey()
+		v.NonStringKey()
+	}
 	for i := range v.Len() {
 		if *budget < 0 {
 			return
@@ -63,7 +65,7 @@ func checkValue(t *testing.T, b []byte, v bplist.Value, budget *int) {
 		k, val := v.Pair(i)
 		checkValue(t, b, k, budget)
 		checkValue(t, b, val, budget)
-		if name, ok := k.Text(); ok && !k.OddText() && !v.Get(name).Exists() {
+		if name, ok := k.Text(); ok && v.Len() <= 100 && !v.Get(name).Exists() {
 			t.Fatalf("the key %q is not found", name)
 		}
 	}

@@ -79,7 +79,7 @@ func treeOf(v bplist.Value, budget *int) (t tree, ok bool) {
 		return v.Bool()
 	case bplist.Date:
 		d, ok := v.Date()
-		return date(float64(d.Unix()-978307200) + float64(d.Nanosecond())/1e9), ok
+		return date(d.Unix() - 978307200), ok // whole seconds are enough
 	case bplist.UID:
 		u, ok := v.UID()
 		return uid(u), ok

@@ -142,7 +142,7 @@ func (v Value) Date() (t time.Time, ok bool) {
 	if !(math.Abs(s) < 1e12) {
 		return time.Time{}, false
 	}
-	t = time.Unix(referenceDate+int64(s), int64(frac*1e9)).UTC()
+	t = time.Unix(referenceDate+int64(s), int64(math.Round(frac*1e9))).UTC()
 	return t, t.Year() >= 1 && t.Year() <= 9999
 }
 

@@ -38,7 +38,7 @@ func trees(depth int) *rapid.Generator[tree] {
 		case 2:
 			return rapid.Bool().Draw(t, "bool")
 		case 3:
-			return date(rapid.IntRange(-6e10, 2e11).Draw(t, "date"))
+			return date(rapid.Int64Range(-6e10, 2e11).Draw(t, "date"))
 		case 4:
 			return uid(rapid.Uint32().Draw(t, "uid"))
 		case 5:
