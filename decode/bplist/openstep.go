@@ -48,7 +48,7 @@ func ReadOpenStep(b []byte, lim Limits) (Shape, error) {
 	p := textParser{s: s, depth: lim.depth()}
 	switch {
 	case len(b) == 0:
-		return p.fail("it is empty", false)
+		return NotPropertyList, p.bad("it is empty")
 	case !wide && !utf8.Valid(b):
 		return NotPropertyList, &Error{What: "it is neither binary nor text", Span: Span{0, len(b)}}
 	}
@@ -57,11 +57,12 @@ func ReadOpenStep(b []byte, lim Limits) (Shape, error) {
 	}
 	shape, err := p.parse()
 	if err == nil && p.blanks() {
-		if shape != TextString {
-			return p.fail("something follows the root", wide)
+		if shape == TextString {
+			p.i, p.open = 0, append(p.open[:0], fileLevel)
+			shape, err = p.parse()
+		} else {
+			err = p.bad("something follows the root")
 		}
-		p.i, p.open = 0, append(p.open[:0], fileLevel)
-		shape, err = p.parse()
 	}
 	if err != nil {
 		if wide {
@@ -112,13 +113,6 @@ type textParser struct {
 	i     int
 	depth int
 	open  []byte // what the position is inside of
-}
-
-func (p *textParser) fail(what string, whole bool) (Shape, error) {
-	if whole {
-		return NotPropertyList, &Error{Span: Span{0, len(p.s)}, What: what, Encoding: OpenStep}
-	}
-	return NotPropertyList, p.bad(what)
 }
 
 func (p *textParser) bad(what string) *Error {

@@ -169,6 +169,17 @@ func TestOpenStep(t *testing.T) {
 	}
 }
 
+func TestWideErrorSpans(t *testing.T) {
+	for _, text := range []string{"{ a = '日本語日本語日本語'; } junk", "( 日", "<array>日本語</array>"} {
+		b := wide(text, binary.BigEndian)
+		_, err := bplist.Open(b, bplist.Limits{})
+		var e *bplist.Error
+		if !errors.As(err, &e) || e.Span != (bplist.Span{Off: 0, Len: len(b)}) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestOpenNamesTheEncoding(t *testing.T) {
 	for text, want := range map[string]bplist.Encoding{
 		"bplist00 and no more\xff": bplist.Binary, "<plist><dict>": bplist.XML, "{ a": bplist.OpenStep, "\xff\x00\x01": bplist.Unknown,
