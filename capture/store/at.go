@@ -28,7 +28,13 @@ func (s *Store) At(i int, buf []byte) (decode.Event, error) {
 	if g == nil {
 		return decode.Event{}, ErrGone
 	}
-	ev, err := g.read(e, buf)
+	p, ok := s.scratch.Get().(*pcapng.Packet)
+	if !ok {
+		p = new(pcapng.Packet)
+	}
+	ev, err := g.read(e, buf, p)
+	*p = pcapng.Packet{Comments: p.Comments[:0]}
+	s.scratch.Put(p)
 	switch {
 	case errors.Is(err, os.ErrClosed) && i < s.First():
 		return decode.Event{}, ErrGone
@@ -40,7 +46,7 @@ func (s *Store) At(i int, buf []byte) (decode.Event, error) {
 
 var errChanged = errors.New("the file has changed since it was indexed")
 
-func (g *segment) read(e *Entry, buf []byte) (decode.Event, error) {
+func (g *segment) read(e *Entry, buf []byte, p *pcapng.Packet) (decode.Event, error) {
 	section, ok := g.section(e.offset())
 	if !ok {
 		return decode.Event{}, errChanged
@@ -54,14 +60,13 @@ func (g *segment) read(e *Entry, buf []byte) (decode.Event, error) {
 	if err != nil && err != io.EOF {
 		return decode.Event{}, err
 	}
-	return assemble(&section, buf[:got], e)
+	return assemble(&section, buf[:got], e, p)
 }
 
-// assemble makes the row of the blocks in b. Raw becomes a part of b.
-func assemble(section *pcapng.Section, b []byte, e *Entry) (decode.Event, error) {
-	var room [4][]byte
-	p := pcapng.Packet{Comments: room[:0]}
-	n, err := firstPacket(section, b, &p)
+// assemble makes the row of the blocks in b, by way of p. Raw becomes a part
+// of b.
+func assemble(section *pcapng.Section, b []byte, e *Entry, p *pcapng.Packet) (decode.Event, error) {
+	n, err := firstPacket(section, b, p)
 	if err != nil {
 		return decode.Event{}, err
 	}
@@ -92,7 +97,7 @@ func assemble(section *pcapng.Section, b []byte, e *Entry) (decode.Event, error)
 	}
 	at, end := p.Start+start, p.Start+len(p.Data)
 	for n < len(b) {
-		k, err := firstPacket(section, b[n:], &p)
+		k, err := firstPacket(section, b[n:], p)
 		if err != nil {
 			return decode.Event{}, err
 		}

@@ -79,7 +79,7 @@ func OpenReader(r io.Reader, name string) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) indexer(f *os.File, r io.Reader, name string) *indexer {
+func (s *Store) indexer(f file, r io.Reader, name string) *indexer {
 	g := &segment{file: f}
 	s.segments = []*segment{g}
 	x := &indexer{s: s, w: Writer{s}, g: g, src: r, name: name}

@@ -20,6 +20,8 @@ type Store struct {
 	rows  rows
 	first atomic.Int64
 
+	scratch sync.Pool // of *pcapng.Packet, for At
+
 	mu       sync.Mutex
 	segments []*segment    // oldest first
 	changed  chan struct{} // closed at the next change; nil if nobody waits
@@ -33,9 +35,15 @@ type Store struct {
 	stop     atomic.Bool // the indexer should end
 }
 
-// segment is one file, or what is left of the rows' bytes in it.
+// file is what rows lie in.
+type file interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// segment is one file and the rows in it.
 type segment struct {
-	file  *os.File
+	file  file
 	first int // its first row
 
 	mu       sync.RWMutex
