@@ -17,7 +17,7 @@ var tags = []struct {
 }{
 	{"tundump:1 T1 #7 c2s off=4711 len=100 flags=edited,dropped",
 		Tag{Kind: decode.Record, Tunnel: 1, Number: 7, Offset: 4711, Len: 100, Flags: decode.Edited | decode.Dropped}},
-	{"tundump:1 T1 #7 s2c off=0 len=3 flags=partial,unframed sides=both twin=1 part=2 reason=\"a \\\"b\\\" X\"",
+	{"tundump:1 T1 #7 s2c off=0 len=3 flags=partial,unframed sides=both twin=1 part=2 reason=\"a \\\"b\\\" \\u001b\\udb40\\udc01é\"",
 		Tag{Kind: decode.Unframed, Dir: 1, Tunnel: 1, Number: 7, Len: 3, Flags: decode.Partial | bothSides, Sides: true, Twin: true, Part: 2,
 			Detail: &decode.Detail{Reason: "a \"b\" \x1b\U000e0001é"}}},
 	{"tundump:1 T1 #8 c2s off=5 len=99 flags=gap time=1700000000.000000001",
