@@ -70,7 +70,6 @@ func (p *pipe) dispose(span frame.Span) error {
 			return err
 		}
 	}
-	lo, hi := p.head, p.head+span.Len
 	from, to := p.ends()
 	p.insert(v.Before, 0)
 	switch v.Action {
@@ -85,21 +84,21 @@ func (p *pipe) dispose(span frame.Span) error {
 			sides |= from | to
 		}
 		p.tell(span, how|sides)
-		p.out.pass(p.buf, max(lo, p.sent), hi)
+		p.out.pass(p.buf, p.sent, p.head+span.Len)
 	}
-	p.insertAfter(hi, span, v.After)
+	p.advance(span)
+	p.insert(v.After, 0)
 	return nil
 }
 
-// insertAfter moves head behind the span, so that what is inserted there has
-// the offset of its place.
-func (p *pipe) insertAfter(hi int, span frame.Span, recs [][]byte) {
+// advance moves head behind the span.
+func (p *pipe) advance(span frame.Span) {
 	p.offset += int64(span.Len)
-	p.head, p.sent = hi, max(p.sent, hi)
+	p.head += span.Len
+	p.sent = max(p.sent, p.head)
 	if framed := span.Kind == frame.Record; framed != p.queue.framed.Load() {
 		p.queue.framed.Store(framed)
 	}
-	p.insert(recs, 0)
 }
 
 // ends returns on which sides the sender and the receiver are.
