@@ -60,6 +60,7 @@ type Tunnel struct {
 	Number    uint32
 	Opened    int64         // when, in nanoseconds since the Unix epoch; of the first event if its opening was not seen
 	Addresses decode.Detail // Client, Listener and Upstream
+	Refused   bool          // the upstream could not be reached
 	Messages  int64
 	Bytes     [2]int64 // by direction, on the tunnel's stream
 	Packets   [2]int64 // by direction
@@ -147,7 +148,9 @@ func (s *Session) take(i int, ev decode.Event) {
 		s.record(t)
 	case decode.Packet:
 		s.carry(0, -1, ev.Raw)
-	case decode.Closed, decode.Refused:
+	case decode.Refused:
+		t.Refused = true
+	case decode.Closed:
 		delete(s.tunnels, ev.Tunnel)
 	}
 	if ev.Kind.Counts() {

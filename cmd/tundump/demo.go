@@ -76,12 +76,18 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 	}
 	f.upstream = serverAddr
 	var results []demoResult
+	closed := make(chan struct{})
 	wg.Go(func() {
 		defer cancel() // the client's end is the demo's
-		results = runDemoClient(ctx, ln.Addr().String(), duration)
+		results = runDemoClient(ctx, ln.Addr().String(), duration, closed)
 	})
 	cmd.SetContext(ctx)
-	err = f.serve(cmd, ln, nil, nil, log)
+	err = f.serve(cmd, ln, nil, func() {
+		select {
+		case closed <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}, log)
 	wg.Wait()
 	return errors.Join(err, reportDemo(cmd.ErrOrStderr(), results))
 }
@@ -111,10 +117,11 @@ type demoResult struct {
 
 // runDemoClient sends each kind of traffic once, and again until duration has
 // passed, and returns the last round's results, or the first that failed.
-func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration) []demoResult {
+// closed says that the proxy has seen the end of a tunnel.
+func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration, closed <-chan struct{}) []demoResult {
 	end := time.Now().Add(duration)
 	for {
-		results := demoRound(ctx, proxyAddr)
+		results := demoRound(ctx, proxyAddr, closed)
 		failed := false
 		for _, r := range results {
 			failed = failed || r.err != nil
@@ -126,7 +133,7 @@ func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration
 }
 
 // demoRound is one packet tunnel and one app-proxy tunnel.
-func demoRound(ctx context.Context, proxyAddr string) []demoResult {
+func demoRound(ctx context.Context, proxyAddr string, closed <-chan struct{}) []demoResult {
 	var results []demoResult
 	round := func(kind string, run func(context.Context, *peer.Client, func(string, func(context.Context) (string, error))) error) {
 		try := func(name string, do func(context.Context) (string, error)) {
@@ -141,6 +148,10 @@ func demoRound(ctx context.Context, proxyAddr string) []demoResult {
 			err = run(ctx, c, try)
 			if cerr := c.Close(); err == nil {
 				err = ignoreClosed(cerr)
+			}
+			select {
+			case <-closed:
+			case <-ctx.Done():
 			}
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"tundump/capture/store"
 	"tundump/cmd/tundump/output"
 	"tundump/decode"
+	"tundump/decode/packet"
 )
 
 // errEnough ends a pass because all that was asked for has been printed.
@@ -128,3 +129,6 @@ func count(n int64, what string) string {
 }
 
 func size(n int64) string { return string(decode.AppendSize(nil, n)) }
+
+// safe makes text from the network fit for a terminal.
+func safe(s string) string { return string(packet.AppendSafe(nil, s)) }

@@ -50,7 +50,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	text, _ := strings.CutPrefix(err.Error(), "tundump: ")
-	fmt.Fprintln(stderr, "tundump: "+oneLine(text))
+	fmt.Fprintln(stderr, "tundump: "+safe(oneLine(text)))
 	if ue := (usageError{}); errors.As(err, &ue) {
 		return exitUsage
 	}
@@ -96,10 +96,11 @@ opens, and brings a server and a client of its own.`,
 		Example: `  tundump demo
   tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
   tundump read session.pcapng`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          openOrHelp,
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       openOrHelp,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))

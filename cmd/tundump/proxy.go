@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tundump/capture"
 	"tundump/capture/intercept"
 	"tundump/capture/proxy"
 	"tundump/cmd/tundump/output"
@@ -86,19 +87,21 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	return f.serve(cmd, ln, chain, nil, log)
 }
 
-// dialFunc is how a proxy reaches its upstream; nil is the network.
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // serve relays clients of ln until the command is interrupted or enough was
-// printed, and prints the summary. It owns ln.
-func (f *proxyFlags) serve(cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, dial dialFunc, log *slog.Logger) error {
+// printed, and prints the summary. It owns ln. closed, if not nil, is called
+// whenever a tunnel is over.
+func (f *proxyFlags) serve(cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, closed func(), log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	l, err := f.startRecording(cmd, log, cancel)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	p := proxy.New(proxy.Config{Upstream: f.upstream, Dial: dial, Tap: l.recorder, Logger: log})
+	var tap capture.Tap = l.recorder
+	if closed != nil {
+		tap = closeWatcher{tap, closed}
+	}
+	p := proxy.New(proxy.Config{Upstream: f.upstream, Tap: tap, Logger: log})
 	p.SetChain(chain)
 	go func() { // ends with ctx
 		select {
@@ -112,6 +115,21 @@ func (f *proxyFlags) serve(cmd *cobra.Command, ln net.Listener, chain intercept.
 	stats := l.recorder.Stats()
 	writeSummary(cmd.ErrOrStderr(), l.summary, &stats)
 	return err
+}
+
+// closeWatcher tells when a tunnel is over, after its tap knows.
+type closeWatcher struct {
+	capture.Tap
+	closed func()
+}
+
+func (w closeWatcher) Offer(b *capture.Batch) {
+	w.Tap.Offer(b)
+	for i := range b.Events {
+		if b.Events[i].Kind == decode.Closed {
+			w.closed()
+		}
+	}
 }
 
 // startRecording starts what stands behind the proxy: the recorder and, unless

@@ -41,7 +41,7 @@ func frameFields() []Field {
 		fact("frame.len", Uint, "bytes of the packet", func(f *packet.Facts) Value { return uintValue(uint64(f.Len)) }),
 		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, stringValue(string(r.Parser.AppendProtocols(nil, r.Packet))))
+				return append(dst, safeValue(string(r.Parser.AppendProtocols(nil, r.Packet))))
 			}},
 		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, OnRequest: true,
 			get: func(dst []Value, r *Row) []Value { return append(dst, bytesValue(r.Data)) }},
@@ -54,11 +54,11 @@ func frameFields() []Field {
 			}},
 		{Name: "_ws.col.protocol", Type: String, Doc: "protocol column", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, stringValue(string(r.Packet.AppendProtocol(nil))))
+				return append(dst, safeValue(string(r.Packet.AppendProtocol(nil))))
 			}},
 		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, stringValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
+				return append(dst, safeValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
 			}},
 	}
 }
@@ -91,7 +91,7 @@ func ipFields() []Field {
 		hexFact("ip.id", 4, "identification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) })),
 		fact("ip.flags.df", Bool, "don't fragment", v4(func(f *packet.Facts) Value { return boolValue(f.DF) })),
 		fact("ip.flags.mf", Bool, "more fragments", v4(func(f *packet.Facts) Value { return boolValue(f.MF) })),
-		fact("ip.frag_offset", Uint, "fragment offset in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset)) })),
+		fact("ip.frag_offset", Uint, "fragment offset, in units of 8 bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset / 8)) })),
 		fact("ip.ttl", Uint, "time to live", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
 		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.Proto)) })),
 		hexFact("ip.checksum", 4, "header checksum", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) })),
@@ -203,7 +203,7 @@ func dnsFields() []Field {
 		}),
 		message("dns.qry.name", String, 0, "name asked for", func(dst []Value, m *packet.DNSMessage) []Value {
 			for _, q := range m.Questions {
-				dst = append(dst, stringValue(string(q.Name)))
+				dst = append(dst, safeValue(string(q.Name)))
 			}
 			return dst
 		}),
@@ -215,6 +215,6 @@ func dnsFields() []Field {
 		}),
 		records("dns.a", 1, Addr, "address in an A record", addr),
 		records("dns.aaaa", 28, Addr, "address in an AAAA record", addr),
-		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return stringValue(string(r.Data)) }),
+		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return safeValue(string(r.Data)) }),
 	}
 }

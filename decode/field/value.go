@@ -36,6 +36,7 @@ type Value struct {
 	Type Type
 	num  uint64
 	text string
+	safe bool // text is escaped already
 	raw  []byte
 	addr netip.Addr
 }
@@ -44,6 +45,7 @@ func uintValue(n uint64) Value      { return Value{Type: Uint, num: n} }
 func intValue(n int64) Value        { return Value{Type: Int, num: uint64(n)} }
 func timeValue(ns int64) Value      { return Value{Type: Time, num: uint64(ns)} }
 func stringValue(s string) Value    { return Value{Type: String, text: s} }
+func safeValue(s string) Value      { return Value{Type: String, text: s, safe: true} }
 func bytesValue(b []byte) Value     { return Value{Type: Bytes, raw: b} }
 func addrValue(a netip.Addr) Value  { return Value{Type: Addr, addr: a} }
 func objectValue(json []byte) Value { return Value{Type: Object, raw: json} }
@@ -155,6 +157,9 @@ func (v Value) AppendText(dst []byte, f *Field) []byte {
 		return v.addr.AppendTo(dst)
 	case Object:
 		return append(dst, v.raw...)
+	}
+	if v.safe {
+		return append(dst, v.text...)
 	}
 	return packet.AppendSafe(dst, v.text)
 }

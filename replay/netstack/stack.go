@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
@@ -48,7 +49,8 @@ import (
 
 // Defaults and bounds.
 const (
-	DefaultMTU = 1350 // an Ethernet's 1500 less Apple's tunnelOverheadBytes, 150
+	DefaultMTU = 1350 // a client's: an Ethernet's 1500 less Apple's tunnelOverheadBytes, 150
+	gatewayMTU = 1500 // what a client may have at most, without knowing of that overhead
 	minMTU     = 1280 // RFC 8200 section 5
 	maxMTU     = 65535
 
@@ -70,7 +72,8 @@ const (
 // Config describes a [Stack]. The zero value is a stack of DefaultMTU without
 // addresses that forwards nothing.
 type Config struct {
-	// MTU in bytes, 1280 to 65535; 0 is DefaultMTU.
+	// MTU in bytes, 1280 to 65535. 0 is DefaultMTU, and 1500 if Dial is set.
+	// Packets of any size are taken; none that is larger is sent.
 	MTU int
 	// Addresses are the stack's own. It answers echo requests to them, and
 	// dials from them.
@@ -103,6 +106,9 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() error {
+	if c.MTU == 0 && c.Dial != nil {
+		c.MTU = gatewayMTU
+	}
 	c.MTU = orDefault(c.MTU, DefaultMTU)
 	if c.MTU < minMTU || c.MTU > maxMTU {
 		return fmt.Errorf("netstack: MTU %d is not between %d and %d", c.MTU, minMTU, maxMTU)
@@ -159,10 +165,11 @@ func New(cfg Config) (*Stack, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
+	silence()
 	s := &Stack{
 		cfg: cfg,
 		stack: stack.New(stack.Options{
-			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, newIPv6},
+			NetworkProtocols:   networkProtocols(),
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 		}),
 		link:  channel.New(queueLen, uint32(cfg.MTU), ""),
@@ -180,11 +187,19 @@ func New(cfg Config) (*Stack, error) {
 	return s, nil
 }
 
-// newIPv6 is IPv6 without duplicate address detection, router solicitation
-// and MLD: at the other end of a tunnel nobody answers them.
-func newIPv6(s *stack.Stack) stack.NetworkProtocol {
-	return ipv6.NewProtocolWithOptions(ipv6.Options{})(s)
+// networkProtocols is IPv4, and IPv6 without duplicate address detection,
+// router solicitation and MLD: at the other end of a tunnel nobody answers
+// them. Loopback addresses are carried like all others: whether they may be
+// reached is for Dial to say, at the gateway.
+func networkProtocols() []stack.NetworkProtocolFactory {
+	return []stack.NetworkProtocolFactory{
+		ipv4.NewProtocolWithOptions(ipv4.Options{AllowExternalLoopbackTraffic: true}),
+		ipv6.NewProtocolWithOptions(ipv6.Options{AllowExternalLoopbackTraffic: true}),
+	}
 }
+
+// silence keeps gVisor's own remarks on single packets from standard error.
+var silence = sync.OnceFunc(func() { log.SetLevel(log.Warning) })
 
 func (s *Stack) configure() error {
 	if err := s.tune(); err != nil {
@@ -289,14 +304,14 @@ func (s *Stack) place(pkt *stack.PacketBuffer, bufs [][]byte, sizes []int, n int
 }
 
 // Write implements [replay.Device]: the packets arrive at the stack. What is
-// no IP packet, or larger than the MTU, is dropped.
+// no IP packet is dropped.
 func (s *Stack) Write(pkts [][]byte) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, net.ErrClosed
 	}
 	for _, p := range pkts {
 		proto, ok := versionOf(p)
-		if !ok || len(p) > s.cfg.MTU {
+		if !ok || len(p) > maxMTU {
 			s.dropped.Add(1)
 			continue
 		}

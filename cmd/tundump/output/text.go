@@ -25,7 +25,7 @@ func (p *Printer) row(r *session.Row) {
 		p.problems(r.Message)
 		p.details(r)
 	default:
-		if !p.opt.Packets && !p.opt.Messages && (p.opt.Verbose || ev.Kind != decode.TCPInfo && ev.Kind != decode.Blocked) {
+		if !p.opt.Packets && !p.opt.Messages && (p.opt.Verbose || !isAside(r)) {
 			p.stampAndTunnel(ev)
 			p.tunnelEvent(r)
 			p.endLine()
@@ -39,6 +39,18 @@ func (p *Printer) row(r *session.Row) {
 			return
 		}
 	}
+}
+
+// isAside reports a row that is printed with -v only: a measurement, or the end
+// of a tunnel that never began.
+func isAside(r *session.Row) bool {
+	switch r.Event.Kind {
+	case decode.TCPInfo, decode.Blocked:
+		return true
+	case decode.Closed:
+		return r.Tunnel.Refused
+	}
+	return false
 }
 
 func (p *Printer) stampAndTunnel(ev *decode.Event) {
@@ -124,12 +136,10 @@ func (p *Printer) tunnelEvent(r *session.Row) {
 		p.text("reset by ", d.By.String(), " (RST)")
 	case decode.Closed:
 		p.text("closed by ", d.By.String())
-		p.scratch = append(p.scratch, d.Reason...)
 		if d.Reason != "" {
 			p.text(" (")
-			p.line = packet.AppendSafe(p.line, p.scratch)
+			p.line = packet.AppendSafe(p.line, d.Reason)
 			p.text(")")
-			p.scratch = p.scratch[:0]
 		}
 		p.text(" ", seconds(time.Duration(ev.Time-r.Tunnel.Opened)), " ", strconv.FormatInt(r.Tunnel.Messages, 10), " messages")
 	case decode.TCPInfo:
