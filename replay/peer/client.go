@@ -83,6 +83,7 @@ func NewClient(conn net.Conn, cfg ClientConfig) *Client {
 		if err := c.out.run(conn); err != nil {
 			c.fail(err)
 		}
+		c.out.close()
 		conn.Close()
 	})
 	c.wg.Go(func() { // ends with the connection

@@ -59,7 +59,7 @@ func (f *tcpFlow) suspend(on bool) { f.gate.set(on) }
 
 // data queues what the client sent. It waits while the backlog is full.
 func (f *tcpFlow) data(b []byte) {
-	if err := f.in.put(b, f.t.done, f.t.limits.Stall); errors.Is(err, errStalled) {
+	if err := f.in.put(b, f.t.out.done, f.t.limits.Stall); errors.Is(err, errStalled) {
 		f.t.log.Info("flow ended: the remote host takes nothing", "id", f.id)
 		f.finish(decode.CloseAll)
 		return

@@ -30,7 +30,6 @@ type tunnel struct {
 	conn net.Conn
 	log  *slog.Logger
 	out  *outbox
-	done chan struct{} // closed when the tunnel ends
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -46,7 +45,7 @@ type tunnel struct {
 func newTunnel(r *serving, conn net.Conn) *tunnel {
 	return &tunnel{
 		serving: r, conn: conn, log: r.log.With("client", conn.RemoteAddr()), out: newOutbox(),
-		done: make(chan struct{}), conns: make(map[int64]connection),
+		conns: make(map[int64]connection),
 	}
 }
 
@@ -57,12 +56,12 @@ func (t *tunnel) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	t.wg.Go(func() { // ends when out or conn is closed
 		if err := t.out.run(t.conn); err != nil {
-			t.conn.Close() // so that the reader ends too
+			t.out.close() // so that the reader ends too
+			t.conn.Close()
 		}
 	})
 	err := t.read(ctx)
 	cancel()
-	close(t.done)
 	t.out.close()
 	t.conn.Close()
 	for id, c := range t.drop() {
@@ -197,7 +196,7 @@ func (t *tunnel) send(build func(e *encoder) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	return t.out.put(rec, t.done)
+	return t.out.put(rec, nil)
 }
 
 // refuse answers an open with a code, and for a flow ends it as Apple's server
