@@ -169,13 +169,11 @@ func (c *Configuration) check() error {
 		a.v6 = c.pool6.start
 	}
 	rec, err := e.openResultIP(0, c, a)
-	if err != nil {
-		return err
+	const slack = 64 // the longest addresses and identifier
+	if errors.Is(err, errTooLong) || len(rec)+slack > frame.MaxLen {
+		return fmt.Errorf("too large: it does not fit into a message, which has at most %d bytes", frame.MaxLen)
 	}
-	if len(rec)+16 > frame.MaxLen { // 16: the longest address and identifier
-		return fmt.Errorf("it needs a message of %d bytes, and %d is the limit", len(rec), frame.MaxLen)
-	}
-	return nil
+	return err
 }
 
 func poolOf(family string, d map[string]any, v4 bool) (*pool, error) {

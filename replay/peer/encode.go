@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -24,6 +25,8 @@ type encoder struct {
 // encoders keeps the buffers of encoders that are used now and then.
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
+var errTooLong = errors.New("no receiver takes so long a message")
+
 // record frames a message of the pairs that build describes, behind command
 // and identifier.
 func (e *encoder) record(dst []byte, cmd decode.Command, id int64, pairs ...bplist.Ref) ([]byte, error) {
@@ -35,7 +38,7 @@ func (e *encoder) record(dst []byte, cmd decode.Command, id int64, pairs ...bpli
 		return dst[:start], fmt.Errorf("peer: encode %s: %w", cmd, err)
 	}
 	if n := len(dst) - start; n > frame.MaxLen {
-		return dst[:start], fmt.Errorf("peer: encode %s: %d bytes are more than a message may have", cmd, n)
+		return dst[:start], fmt.Errorf("peer: encode %s of %d bytes: %w", cmd, n, errTooLong)
 	}
 	return dst, frame.PutLength(dst, start)
 }

@@ -69,17 +69,7 @@ type Server struct {
 // error is nil if ctx ended.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &serving{
-		conf: s.Configuration, dev: s.Device, dial: s.Dial, limits: s.Limits.withDefaults(), log: s.Logger,
-		tunnels: make(chan struct{}, s.Limits.withDefaults().Tunnels),
-	}
-	if r.conf == nil {
-		r.conf = DefaultConfiguration()
-	}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
-	}
-	r.routes = router{conf: r.conf, conns: make(map[netip.Addr]*ipConn)}
+	r := serverState(s)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
@@ -113,6 +103,19 @@ type serving struct {
 	log     *slog.Logger
 	routes  router
 	tunnels chan struct{} // holds one token a tunnel
+}
+
+func serverState(s *Server) *serving {
+	limits := s.Limits.withDefaults()
+	r := &serving{conf: s.Configuration, dev: s.Device, dial: s.Dial, limits: limits, log: s.Logger, tunnels: make(chan struct{}, limits.Tunnels)}
+	if r.conf == nil {
+		r.conf = DefaultConfiguration()
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.routes = router{conf: r.conf, conns: make(map[netip.Addr]*ipConn)}
+	return r
 }
 
 // accept starts a goroutine for each tunnel, which ends with its connection or
