@@ -133,7 +133,8 @@ func (e *encoder) innerPackets(ev *decode.Event) {
 	}
 }
 
-// barePacket writes a packet that no tunnel carried. It is a row.
+// barePacket writes a packet that no tunnel carried. It is a row, whose bytes
+// are cut where tools would refuse them.
 func (e *encoder) barePacket(ev *decode.Event) {
 	ev.Number = 0
 	var tag pcapng.Tag

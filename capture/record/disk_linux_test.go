@@ -51,3 +51,31 @@ func TestDiskFull(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A named pipe is written as a stream, and read as one.
+func TestNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("cannot make a pipe: ", err)
+	}
+	type opened struct {
+		st  *store.Store
+		err error
+	}
+	reader := make(chan opened, 1)
+	go func() {
+		st, err := store.Open(path)
+		reader <- opened{st, err}
+	}()
+	s := newSession(t, Options{Path: path})
+	read := <-reader
+	if read.err != nil {
+		t.Fatal(read.err)
+	}
+	defer read.st.Close()
+	s.ordinary()
+	s.close()
+	if n := len(rows(t, read.st)); n != len(s.sent) {
+		t.Errorf("%d rows came through the pipe, %d were recorded", n, len(s.sent))
+	}
+}

@@ -1,6 +1,9 @@
 package record
 
 import (
+	"cmp"
+	"slices"
+
 	"tundump/decode"
 )
 
@@ -50,34 +53,39 @@ func (q *queue) drop(ev *decode.Event) {
 	l.time = ev.Time
 }
 
+// gap stands for what was dropped.
+func (l *loss) gap(key stream) decode.Event {
+	return decode.Event{
+		Kind: decode.Gap, Dir: key.dir, Flags: l.flags, Tunnel: key.tunnel, Time: l.time, Offset: l.offset,
+		Detail: &decode.Detail{Len: l.bytes},
+	}
+}
+
 // fillGaps queues the gap that stands for what was dropped of a stream, before
 // what follows it: the rebuilt connection must not close over it. both is for
 // the end of a tunnel.
 func (q *queue) fillGaps(tunnel uint32, dir decode.Direction, both bool) {
-	for _, d := range [...]decode.Direction{dir, dir.Opposite()} {
-		key := stream{tunnel, d}
-		if l := q.losses[key]; l != nil && (d == dir || both) {
+	for _, key := range [...]stream{{tunnel, dir}, {tunnel, dir.Opposite()}} {
+		if l := q.losses[key]; l != nil && (key.dir == dir || both) {
 			delete(q.losses, key)
-			q.copy(&decode.Event{
-				Kind: decode.Gap, Dir: d, Flags: l.flags, Tunnel: tunnel, Time: l.time, Offset: l.offset,
-				Detail: &decode.Detail{Len: l.bytes},
-			})
+			gap := l.gap(key)
+			q.copy(&gap)
 		}
 	}
 }
 
-// rest queues the gaps of what was dropped at the end of the recording.
+// rest takes the gaps of what was dropped at the end of the recording.
 func (q *queue) rest() []decode.Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var gaps []decode.Event
 	for key, l := range q.losses {
-		gaps = append(gaps, decode.Event{
-			Kind: decode.Gap, Dir: key.dir, Flags: l.flags, Tunnel: key.tunnel, Time: l.time, Offset: l.offset,
-			Detail: &decode.Detail{Len: l.bytes},
-		})
+		gaps = append(gaps, l.gap(key))
 	}
 	clear(q.losses)
+	slices.SortFunc(gaps, func(a, b decode.Event) int {
+		return cmp.Or(cmp.Compare(a.Tunnel, b.Tunnel), cmp.Compare(a.Dir, b.Dir))
+	})
 	return gaps
 }
 

@@ -77,8 +77,7 @@ const (
 	plenty
 )
 
-// stream is one direction of one tunnel, as far as it was seen on the same
-// sides.
+// stream is one direction of one tunnel.
 type stream struct {
 	tunnel uint32
 	dir    decode.Direction

@@ -213,3 +213,11 @@ func (s *session) ordinary() {
 	s.end(4, decode.Reset, s2c, decode.Server)
 	s.end(4, decode.Closed, s2c, decode.Server)
 }
+
+// addrPort reads an address; an empty one is the unknown.
+func addrPort(s string) netip.AddrPort {
+	if s == "" {
+		return netip.AddrPort{}
+	}
+	return netip.MustParseAddrPort(s)
+}

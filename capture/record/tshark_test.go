@@ -1,11 +1,15 @@
 package record
 
 import (
+	"math/rand/v2"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"tundump/decode"
 )
 
 // run runs a tool that judges captures, and skips the test where it is absent.
@@ -123,5 +127,85 @@ func TestCapinfosAndTcpdump(t *testing.T) {
 	lines := strings.Count(run(t, "tcpdump", "-n", "-r", path), "\n")
 	if want := len(tshark(t, path)); lines < want {
 		t.Errorf("tcpdump prints %d lines, tshark %d", lines, want)
+	}
+}
+
+// life records one tunnel from its beginning to one of the ends that tunnels
+// have, with whatever an interceptor and a slow peer do in between.
+func (s *session) life(r *rand.Rand, tunnel uint32) {
+	client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(tunnel >> 8), byte(tunnel)}), uint16(2000+tunnel))
+	listener := "10.2.0.1:8890"
+	if tunnel%3 == 0 {
+		client = netip.AddrPortFrom(netip.MustParseAddr("2001:db8:5::1"), uint16(2000+tunnel))
+		listener = "[2001:db8:6::1]:8890"
+	}
+	s.open(tunnel, client.String(), listener)
+	if tunnel%7 == 0 {
+		s.end(tunnel, decode.Refused, c2s, decode.Nobody)
+		s.end(tunnel, decode.Closed, c2s, decode.Proxy)
+		return
+	}
+	s.connect(tunnel, netip.AddrPortFrom(netip.MustParseAddr("10.3.0.1"), uint16(2000+tunnel)).String(), "10.4.0.1:8890")
+	var ended [2]bool
+	flags := decode.OnClientSide
+	for range r.IntN(30) {
+		d := decode.Direction(r.IntN(2))
+		switch n := r.IntN(20); {
+		case n == 0:
+			flags |= decode.OnServerSide
+		case n == 1:
+			s.offer(decode.Event{Kind: decode.TCPInfo, Tunnel: tunnel, Dir: d, Detail: &decode.Detail{RTT: 5}})
+		case n == 2:
+			s.offer(decode.Event{Kind: decode.Blocked, Tunnel: tunnel, Dir: d, Detail: &decode.Detail{Wait: 5}})
+		case n == 3 && !ended[d]:
+			ended[d] = true
+			s.halfClose(tunnel, d, decode.Party(1+d))
+		case n == 4 && !ended[d]:
+			s.record(tunnel, d, decode.OnServerSide|decode.Injected, noise(r, 100))
+		case !ended[d]:
+			s.record(tunnel, d, flags, noise(r, 1+r.IntN(150_000)))
+		}
+	}
+	by := decode.Party(1 + r.IntN(3))
+	if r.IntN(3) == 0 && !ended[0] && !ended[1] {
+		s.end(tunnel, decode.Reset, decode.Direction(r.IntN(2)), by)
+	}
+	s.end(tunnel, decode.Closed, c2s, by)
+}
+
+func TestTsharkFindsNothingWrongInManyLives(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lives.pcapng")
+	s := newSession(t, Options{Path: path})
+	r := rand.New(rand.NewPCG(3, 4))
+	for tunnel := range uint32(60) {
+		s.life(r, tunnel+1)
+	}
+	s.close()
+	if wrong := tshark(t, path, "-Y", "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 || tcp.analysis.flags"); len(wrong) > 0 {
+		t.Errorf("%d packets:\n%.3000s", len(wrong), strings.Join(wrong, "\n"))
+	}
+	if n := len(rows(t, s.rec.Store())); n != len(s.sent) {
+		t.Errorf("%d rows of %d", n, len(s.sent))
+	}
+}
+
+// Tunnels of a source that knows no addresses still become connections.
+func TestTsharkTellsUnknownAddressesApart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipes.pcapng")
+	s := newSession(t, Options{Path: path})
+	for tunnel := uint32(1); tunnel <= 5; tunnel++ {
+		s.offer(decode.Event{Kind: decode.Opened, Tunnel: tunnel, Detail: &decode.Detail{}})
+		s.offer(decode.Event{Kind: decode.Connected, Tunnel: tunnel})
+	}
+	for tunnel := uint32(1); tunnel <= 5; tunnel++ {
+		s.record(tunnel, c2s, decode.OnClientSide|decode.OnServerSide, []byte("x"))
+	}
+	s.close()
+	streams := map[string]bool{}
+	for _, n := range tshark(t, path, "-Y", "!tcp.analysis.flags", "-T", "fields", "-e", "tcp.stream") {
+		streams[n] = true
+	}
+	if len(streams) != 10 {
+		t.Errorf("%d connections, want 10", len(streams))
 	}
 }
