@@ -317,7 +317,7 @@ func (m *Message) fields() {
 			m.problem(ProblemKeyType, k.Span(), Crashes, Crashes, "a key is not a string but %s", k.Type())
 			continue
 		}
-		known, ok := keyOf(k)
+		known, ok := m.keyOf(k)
 		switch {
 		case !ok:
 			m.unknown++
@@ -335,9 +335,11 @@ func (m *Message) fields() {
 	}
 }
 
-func keyOf(k bplist.Value) (Key, bool) {
+// keyOf finds the known key that k is.
+func (m *Message) keyOf(k bplist.Value) (Key, bool) {
+	n := k.Body().Len // of the bytes: one a character, or two
 	for i, name := range keyNames {
-		if k.EqualText(name) {
+		if fits := n == len(name) || n == 2*len(name) || m.Encoding != bplist.Binary; fits && k.EqualText(name) {
 			return Key(i), true
 		}
 	}

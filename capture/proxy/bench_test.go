@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"tundump/capture"
+	recorder "tundump/capture/record"
+	"tundump/decode/bplist"
 	"tundump/decode/frame"
 )
 
@@ -34,6 +36,20 @@ func withProxy(tap func() capture.Tap) relayFunc {
 			cfg.Tap = tap()
 		}
 		_ = New(cfg).Serve(ctx, ln)
+	}
+}
+
+// withRecorder records to a file without a name, and ends when all of it is
+// written.
+func withRecorder(o recorder.Options) relayFunc {
+	return func(ctx context.Context, ln net.Listener, upstream string) {
+		r, err := recorder.New(o)
+		if err != nil {
+			panic(err)
+		}
+		defer r.Store().Close()
+		defer r.Close()
+		_ = New(Config{Upstream: upstream, Tap: r}).Serve(ctx, ln)
 	}
 }
 
@@ -83,6 +99,8 @@ func BenchmarkRelay(b *testing.B) {
 			{"io.Copy", withCopy},
 			{"proxy", withProxy(nil)},
 			{"proxy,tap", withProxy(func() capture.Tap { return new(counter) })},
+			{"proxy,recorder,no-inner", withRecorder(recorder.Options{NoInner: true})},
+			{"proxy,recorder", withRecorder(recorder.Options{})},
 		} {
 			b.Run(load.name+"/"+way.name, func(b *testing.B) {
 				benchRelay(b, way.relay, load.perWrite, load.bursts)
@@ -98,6 +116,7 @@ func benchRelay(b *testing.B, relay relayFunc, perWrite, answerEvery int) {
 	}
 	defer server.Close()
 	addr := server.Addr().String()
+	stop := func() {}
 	if relay != nil {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -110,11 +129,12 @@ func benchRelay(b *testing.B, relay relayFunc, perWrite, answerEvery int) {
 			relay(ctx, ln, server.Addr().String())
 			close(done)
 		}()
-		defer func() {
+		stop = func() {
 			cancel()
 			ln.Close()
 			<-done
-		}()
+		}
+		defer stop()
 	}
 	client, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -127,7 +147,7 @@ func benchRelay(b *testing.B, relay relayFunc, perWrite, answerEvery int) {
 	}
 	defer conn.Close()
 
-	rec := record(1, 1400-len(record(1, 0)))
+	rec := packetsRecord(b, 1400)
 	burst := bytes.Repeat(rec, perWrite)
 	bursts := b.N/perWrite + 1
 	empty := []byte{frame.HeaderLen, 0, 0, 0} // the shortest record
@@ -157,5 +177,28 @@ func benchRelay(b *testing.B, relay relayFunc, perWrite, answerEvery int) {
 			b.Fatal(err)
 		}
 	}
+	b.StopTimer()
+	stop() // what is queued to be written counts too
 	b.ReportMetric(float64(processorTime()-before)/float64(bursts*perWrite), "cpu-ns/record")
+}
+
+// packetsRecord is a packets message of n bytes with one IPv4 packet in it.
+func packetsRecord(tb testing.TB, n int) []byte {
+	pkt := make([]byte, n)
+	pkt[0] = 0x45
+	for size := n - 100; ; size += n {
+		var w bplist.Writer
+		rec, err := w.Append(frame.Reserve(nil), w.Dict(w.String("identifier"), w.Int(3735928559), w.String("command"), w.Int(8),
+			w.String("packets"), w.DataArray([][]byte{pkt[:size]}), w.String("protocols"), w.IntArray([]int64{2})))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if len(rec) == n {
+			if err := frame.PutLength(rec, 0); err != nil {
+				tb.Fatal(err)
+			}
+			return rec
+		}
+		size -= len(rec)
+	}
 }
