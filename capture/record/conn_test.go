@@ -9,14 +9,20 @@ import (
 // A receiver that never sends must not be taken for one whose window is full.
 func TestBulkIsAcknowledged(t *testing.T) {
 	e := &encoder{tunnels: map[uint32]*tunnel{}}
-	raw := make([]byte, 16<<20)
-	for range 20 {
-		e.add(decode.Event{Kind: decode.Record, Flags: decode.OnClientSide, Tunnel: 1, Time: start, Raw: raw})
-		c := &e.tunnels[1].conns[clientSide]
-		if n := c.next[c2s] - c.acked[c2s]; n > maxUnacked+uint32(len(raw)) {
-			t.Fatalf("%d bytes are not acknowledged", n)
-		}
-		e.continueAt(0)
+	send := func() {
+		e.add(decode.Event{Kind: decode.Record, Flags: decode.OnClientSide, Tunnel: 1, Time: start, Raw: make([]byte, 1000)})
+	}
+	send()
+	c := &e.tunnels[1].conns[clientSide]
+	c.acked[c2s] -= maxUnacked - 1500 // as if that much had been sent
+	blocks := e.blocks[clientSide]
+	send()
+	if e.blocks[clientSide] != blocks+1 {
+		t.Errorf("%d blocks for one record", e.blocks[clientSide]-blocks)
+	}
+	send()
+	if n := c.next[c2s] - c.acked[c2s]; e.blocks[clientSide] != blocks+3 || n != 1000 {
+		t.Errorf("%d blocks for two records and an acknowledgement; %d bytes are not acknowledged", e.blocks[clientSide]-blocks, n)
 	}
 }
 

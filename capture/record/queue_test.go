@@ -148,14 +148,14 @@ func TestManyTunnelsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const tunnels, records = 8, 300
+	const tunnels, records = 8, 150
 	var wg sync.WaitGroup
 	for tn := range uint32(tunnels) {
 		for d := range decode.Direction(2) {
 			wg.Go(func() {
 				for i := range records {
 					b := capture.NewBatch()
-					raw := b.Grow(200_000)[:1+i*(i%7)*100]
+					raw := b.Grow(200_000)[:1+i*(i%7)*200]
 					clear(raw)
 					raw[0] = byte(i)
 					b.Events = append(b.Events, decode.Event{Kind: decode.Record, Tunnel: tn + 1, Dir: d, Offset: int64(i), Flags: decode.OnClientSide, Time: start, Raw: raw})
@@ -180,7 +180,7 @@ func TestManyTunnelsAtOnce(t *testing.T) {
 				return
 			}
 			key := stream{ev.Tunnel, ev.Dir}
-			if ev.Offset != seen[key] || ev.Raw[0] != byte(ev.Offset) || len(ev.Raw) != int(1+ev.Offset*(ev.Offset%7)*100) {
+			if ev.Offset != seen[key] || ev.Raw[0] != byte(ev.Offset) || len(ev.Raw) != int(1+ev.Offset*(ev.Offset%7)*200) {
 				t.Errorf("row %d: %v after %d, %d bytes", i, ev.Offset, seen[key], len(ev.Raw))
 				return
 			}
