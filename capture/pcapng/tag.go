@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"tundump/decode"
@@ -72,11 +73,11 @@ func (t *Tag) Append(dst []byte) []byte {
 	}
 	switch t.Kind {
 	case decode.TCPInfo:
-		dst = append(append(dst, tcpInfoWord+" rtt="...), d.RTT.String()...)
+		dst = appendDuration(dst, tcpInfoWord+" rtt=", d.RTT)
 		dst = appendInt(dst, " retrans=", int64(d.Retrans))
 		dst = appendInt(dst, " unacked=", int64(d.Unacked))
 	case decode.Blocked:
-		dst = append(append(dst, blockedWord+" "...), d.Wait.String()...)
+		dst = appendDuration(dst, blockedWord+" ", d.Wait)
 	default:
 		dst = appendInt(dst, tagWord+" T", int64(t.Tunnel))
 		if t.Number != 0 {
@@ -115,6 +116,16 @@ func (t *Tag) IsFact() bool { return t.Kind == decode.TCPInfo || t.Kind == decod
 
 func appendInt(dst []byte, key string, v int64) []byte {
 	return strconv.AppendInt(append(dst, key...), v, 10)
+}
+
+// appendDuration writes Go's form of a duration in ASCII.
+func appendDuration(dst []byte, key string, d time.Duration) []byte {
+	dst = append(dst, key...)
+	s := d.String()
+	if n, ok := strings.CutSuffix(s, "µs"); ok {
+		return append(append(dst, n...), "us"...)
+	}
+	return append(dst, s...)
 }
 
 // appendTime writes a time as tools print it: seconds, and nine decimals.

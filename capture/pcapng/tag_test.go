@@ -30,6 +30,8 @@ var tags = []struct {
 			Listener: netip.MustParseAddrPort("[2001:db8::1]:6"), Upstream: "host:7"}}},
 	{"tcpinfo rtt=1.2ms retrans=0 unacked=3 c2s time=1700000000.123456789",
 		Tag{Kind: decode.TCPInfo, Timed: true, Time: 1_700_000_000_123_456_789, Detail: &decode.Detail{RTT: 1_200_000, Unacked: 3}}},
+	{"tcpinfo rtt=10.5us retrans=1 unacked=0 s2c time=0.000000001",
+		Tag{Kind: decode.TCPInfo, Dir: 1, Timed: true, Time: 1, Detail: &decode.Detail{RTT: 10_500, Retrans: 1}}},
 	{"blocked 14ms s2c time=1.000000000",
 		Tag{Kind: decode.Blocked, Dir: 1, Timed: true, Time: 1e9, Detail: &decode.Detail{Wait: 14 * time.Millisecond}}},
 }
