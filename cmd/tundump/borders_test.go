@@ -35,6 +35,7 @@ var borders = map[string][]string{
 	"replay/netstack":    {"replay"},
 	"replay/peer":        {"decode", "decode/frame", "decode/bplist", "replay"},
 	"replay/devicetest":  {"replay"},
+	"replay/socks":       {},
 	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output"},
 	"cmd/tundump/output": {"capture", "capture/...", "decode", "decode/..."},
 }
