@@ -20,7 +20,8 @@ import (
 // The first comment of a block is the block's own tag and begins with
 // "tundump:1". A block whose own tag has neither a message number nor event=
 // stands for nothing but itself: an acknowledgement, say. Comments behind the
-// first are events that have no block of their own; they carry time=.
+// first are events that have no block of their own; they carry time=. Number
+// and offset are 0 where there is neither.
 //
 // The keys are those of INTERFACE.md and
 //
@@ -80,12 +81,10 @@ func (t *Tag) Append(dst []byte) []byte {
 		dst = appendDuration(dst, blockedWord+" ", d.Wait)
 	default:
 		dst = appendInt(dst, tagWord+" T", int64(t.Tunnel))
-		if t.Number != 0 {
-			dst = appendInt(dst, " #", t.Number)
-		}
+		dst = appendInt(dst, " #", t.Number)
 	}
 	dst = append(append(dst, ' '), t.Dir.String()...)
-	if t.Offset != 0 || t.Number != 0 || t.Kind.Counts() {
+	if !t.IsFact() || t.Offset != 0 {
 		dst = appendInt(dst, " off=", t.Offset)
 	}
 	if t.Len != 0 {

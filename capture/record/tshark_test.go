@@ -81,8 +81,8 @@ func TestTsharkShowsComments(t *testing.T) {
 	path := ordinaryFile(t)
 	all := strings.Join(tshark(t, path, "-T", "fields", "-e", "frame.comment"), "\n")
 	for _, want := range []string{
-		"tundump:1 T1 c2s event=opened client=192.168.1.7:53122 listener=192.168.1.1:8890 upstream=tunnel.example:8890",
-		"tundump:1 T1 c2s event=upstream-connected local=10.0.0.1:40001 remote=10.0.0.5:8890",
+		"tundump:1 T1 #0 c2s off=0 event=opened client=192.168.1.7:53122 listener=192.168.1.1:8890 upstream=tunnel.example:8890",
+		"tundump:1 T1 #0 c2s off=0 event=upstream-connected local=10.0.0.1:40001 remote=10.0.0.5:8890",
 		"tundump:1 T1 #1 c2s off=0 len=",
 		"pkt=1 id=7",
 		"tcpinfo rtt=1.2ms retrans=0 unacked=3 c2s time=1763800000.006172835",
