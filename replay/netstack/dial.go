@@ -15,7 +15,9 @@ import (
 
 // DialContext connects inside the stack, over the device. network is "tcp" or
 // "udp", with or without a 4 or 6 behind it; address is numeric, host:port:
-// the stack has no resolver. The connection is closed when the stack is.
+// the stack has no resolver. The connection is closed when the stack is. An
+// error of the connection itself is one of package syscall's, such as
+// ECONNREFUSED.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	to, err := resolve(network, address)
 	if err != nil {
@@ -36,7 +38,7 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 		c, err = gonet.DialUDP(s.stack, nil, &full, protocolOf(to.Addr()))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("netstack: dial %s %s: %w", network, to, err)
+		return nil, fmt.Errorf("netstack: dial %s %s: %w", network, to, systemError(err))
 	}
 	oc := &ownedConn{Conn: c, owner: s}
 	if !s.adopt(oc) {

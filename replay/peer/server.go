@@ -82,7 +82,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	if r.dev != nil {
 		wg.Go(func() { // ends when dev is closed or fails
-			if err := r.distribute(); err != nil && ctx.Err() == nil {
+			if err := r.distribute(); ctx.Err() == nil {
 				cancel(fmt.Errorf("peer: read from the device: %w", err))
 			}
 		})
@@ -158,7 +158,8 @@ func (r *serving) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGrou
 	}
 }
 
-// distribute reads the device and gives each client its packets.
+// distribute reads the device and gives each client its packets, until the
+// device fails.
 func (r *serving) distribute() error {
 	bufs, sizes := replay.Buffers(128, r.dev.MTU())
 	for {

@@ -102,8 +102,9 @@ func TestIndependentClient(t *testing.T) {
 // good one afterwards.
 func TestIndependentHostileClient(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	addr := serve(t, &Server{Device: reflector(t), Dial: newOutside(t).dial})
 	names := must(python(t, within(t), "chaos-list").Output())(t)
 	var cases []string
