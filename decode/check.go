@@ -256,7 +256,7 @@ func (m *Message) checkPackets() {
 	}
 	switch shown := len(m.packets); {
 	case shown < n:
-		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets that share their bytes, %d of them shown", n, shown)
+		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets, more than the message has bytes for: %d of them are shown", n, shown)
 	case n > MaxPacketsPerMessage && m.Dir == ServerToClient:
 		m.problem(ProblemTooMany, p.Span(), Accepts, Accepts, "%d packets: a genuine server sends %d at most", n, MaxPacketsPerMessage)
 	}
@@ -279,7 +279,7 @@ func (t *tally) add(v bplist.Value, i int) {
 // collect looks at each packet and its protocol once, as far as they may be
 // expanded, and reports whether there is one that is no data.
 func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
-	var noData, large, noNumber, noInteger, unfit tally
+	var noData, empty, large, noNumber, noInteger, unfit tally
 	families, size := 0, 0
 	if isArray(q) {
 		families = q.Len()
@@ -291,8 +291,11 @@ func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
 		if c.data, ok = e.Data(); !ok {
 			noData.add(e, i)
 		}
-		if size += len(c.data); size > maxExpanded && i > 0 {
+		if size += len(c.data); size > maxExpanded && i > 0 || i == maxPackets {
 			break
+		}
+		if ok && len(c.data) == 0 {
+			empty.add(e, i)
 		}
 		if len(c.data) > MaxPacketSize {
 			large.add(e, i)
@@ -312,6 +315,7 @@ func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
 		m.packets = append(m.packets, c)
 	}
 	m.tallied(noData, ProblemPacketsType, Ignores, "packets are no data")
+	m.tallied(empty, ProblemInnerIP, Accepts, "packets are empty")
 	m.tallied(large, ProblemPacketSize, Accepts, "packets are longer than the 8192 bytes that a genuine server reads")
 	if noData.n == 0 && families == p.Len() {
 		m.tallied(noNumber, ProblemProtocolsType, Ignores, "protocols are no numbers")

@@ -117,6 +117,10 @@ const (
 	MaxPacketSize        = 8192 // Tunnel.packetSize, the server's read buffer
 )
 
+// maxPackets is more than a message has that the genuine ends accept and whose
+// packets are not shared.
+const maxPackets = 8192
+
 // maxExpanded bounds the bytes of packets that one message is taken to carry.
 // Shared references can make a record of 124 KB stand for gigabytes.
 const maxExpanded = 1 << 20
@@ -240,16 +244,16 @@ func (m *Message) Configuration() bplist.Value { return m.values[KeyConfiguratio
 func (m *Message) UnknownKeys() int { return m.unknown }
 
 // PacketCount reports how many elements of packets [Message.Packet] can
-// return. It is less than PacketTotal only in a message whose shared
-// references stand for far more bytes than it has.
+// return: all, but in a message that no genuine end accepts, of over 8,192
+// packets or with shared references that stand for far more bytes than it has.
 func (m *Message) PacketCount() int { return len(m.packets) }
 
 // PacketTotal reports how many elements packets has.
 func (m *Message) PacketTotal() int { return m.packetsAll }
 
 // Packet returns element i of packets, and the address family that protocols
-// gives it, -1 if none. The packet aliases the record. It is nil if the
-// element is no data.
+// gives it, -1 if none. The packet aliases the record. It is empty if the
+// element is, or is no data: then it is no packet.
 func (m *Message) Packet(i int) (pkt []byte, family int64) {
 	return m.packets[i].data, m.packets[i].family
 }

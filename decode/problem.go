@@ -97,6 +97,7 @@ const (
 	ProblemTooMany       Code = "too-many-packets"
 	ProblemPacketSize    Code = "oversize-packet"
 	ProblemFamily        Code = "protocol-number"
+	ProblemInnerIP       Code = "inner-ip" // also what decode/packet says of a packet that is no sound IP
 
 	ProblemUnknownIdentifier Code = "unknown-identifier"
 	ProblemDuplicateOpen     Code = "duplicate-open"

@@ -102,7 +102,7 @@ func analyze(stream []byte, dir decode.Direction, conns *decode.Connections) see
 		}
 		for i := range m.PacketCount() {
 			pkt, _ := m.Packet(i)
-			if pkt == nil {
+			if len(pkt) == 0 {
 				continue
 			}
 			p.Facts(pkt, &f)

@@ -105,11 +105,6 @@ func (e *encoder) gap(t *tunnel, ev *decode.Event) {
 	}
 }
 
-// maxInner is how many packets of one message are written; a message that the
-// genuine ends accept cannot hold more. References to one packet shared by
-// many elements would otherwise multiply a record on its way to the disk.
-const maxInner = 8192
-
 // maxCaptured is the longest frame that tools accept.
 const maxCaptured = 262144
 
@@ -123,7 +118,7 @@ func (e *encoder) innerPackets(ev *decode.Event) {
 		Dir: ev.Dir, Tunnel: ev.Tunnel, Number: ev.Number, Offset: ev.Offset,
 		Flags: ev.Flags, Inner: true, Identifier: m.Identifier,
 	}
-	for i := range min(m.PacketCount(), maxInner) {
+	for i := range m.PacketCount() {
 		pkt, family := m.Packet(i)
 		if len(pkt) == 0 {
 			continue

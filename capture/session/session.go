@@ -185,7 +185,7 @@ func (s *Session) record(t *Tunnel) {
 		t.conns.Check(m)
 	}
 	for i := range m.PacketCount() {
-		if pkt, family := m.Packet(i); pkt != nil {
+		if pkt, family := m.Packet(i); len(pkt) > 0 {
 			s.carry(i, family, pkt)
 		}
 	}

@@ -84,15 +84,15 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 		return usage(listenError(f.listen, err))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), f.upstream)
-	return f.serve(cmd, ln, chain, nil, log)
-}
-
-// serve relays clients of ln until the command is interrupted or enough was
-// printed, and prints the summary. It owns ln. closed, if not nil, is called
-// whenever a tunnel is over.
-func (f *proxyFlags) serve(cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, closed func(), log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
+	return f.serve(ctx, cancel, cmd, ln, chain, nil, log)
+}
+
+// serve relays clients of ln until ctx is done, which it cancels itself when
+// enough was printed, and prints the summary. It owns ln. closed, if not nil,
+// is called whenever a tunnel is over.
+func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, closed func(), log *slog.Logger) error {
 	l, err := f.startRecording(cmd, log, cancel)
 	if err != nil {
 		return errors.Join(err, ln.Close())
