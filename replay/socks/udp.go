@@ -90,9 +90,9 @@ func (a *association) carry(ctx context.Context, conn net.Conn, in io.Reader) er
 	ctx, cancel := context.WithCancel(ctx)
 	stop := func() {
 		cancel()
-		conn.Close()
 		a.local.Close()
 		a.remote.Close()
+		conn.Close() // last: who sees this end finds the others ended
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
