@@ -272,6 +272,10 @@ func (s *Summary) add(r *Row) {
 // store, or ended.
 func (s *Session) Summary() Summary { return *s.published.Load() }
 
+// Seen returns what the pass has seen up to the last row. Unlike Summary it is
+// for the goroutine that calls Next.
+func (s *Session) Seen() Summary { return s.sum }
+
 func (s *Session) publish() {
 	sum := s.sum
 	s.published.Store(&sum)

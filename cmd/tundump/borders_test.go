@@ -33,6 +33,7 @@ var borders = map[string][]string{
 	"capture/session":    {"capture/store", "decode", "decode/..."},
 	"replay":             {"decode", "decode/rewrite", "decode/field"},
 	"replay/netstack":    {"replay"},
+	"replay/tun":         {"replay"},
 	"replay/peer":        {"decode", "decode/frame", "decode/bplist", "replay"},
 	"replay/devicetest":  {"replay"},
 	"replay/socks":       {},
@@ -45,6 +46,7 @@ var borders = map[string][]string{
 var outside = map[string][]string{
 	"gvisor.dev/gvisor/":              {"replay/netstack"},
 	"github.com/songgao/water":        {"replay/tun"},
+	"github.com/vishvananda/netlink":  {"replay/tun"},
 	"github.com/charmbracelet/":       {"tui", "cmd/tundump"},
 	"github.com/google/gopacket":      {"decode/packet"},
 	"github.com/google/gopacket/":     {"decode/packet"},

@@ -25,8 +25,12 @@ const connectTimeout = 15 * time.Second
 // connectFlags are those of tundump connect.
 type connectFlags struct {
 	get         string
+	socks       string
+	reconnect   bool
+	tunnels     int
 	appProxy    bool
 	integerPort bool
+	tun         tunFlags
 	log         logFlags
 }
 
@@ -38,18 +42,32 @@ func connectCommand() *cobra.Command {
 		Long: `Is a SimpleTunnel client, to test a server with: it opens a tunnel, prints what
 the server assigned, and with --get fetches a page through it. It needs no root:
 a user-space TCP/IP stack takes the assigned addresses. With --app-proxy it
-fetches the configuration and carries the page as an app-proxy flow instead.`,
+fetches the configuration and carries the page as an app-proxy flow instead.
+
+With --socks other programs reach through the tunnel, TCP and UDP: it serves
+SOCKS 5, without a password, until it is interrupted or the tunnel ends. Names
+are resolved by the tunnel's DNS servers; with --app-proxy each connection is a
+TCP flow, whose name the server resolves, and each UDP association a UDP flow.
+With --reconnect a tunnel that ended is opened again, after one second and then
+less and less often, up to every 30 seconds; meanwhile clients are answered
+"host unreachable".`,
 		Example: `  tundump connect tunnel.example:8890
   tundump connect tunnel.example:8890 --get http://intranet.example/
-  tundump connect tunnel.example:8890 --app-proxy --get http://intranet.example/`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+  tundump connect tunnel.example:8890 --app-proxy --get http://intranet.example/
+  tundump connect tunnel.example:8890 --socks 127.0.0.1:1080 --reconnect &
+  curl --socks5-hostname 127.0.0.1:1080 http://intranet.example/`,
+		Args: f.tun.args(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, f.tun.take(args)[0]) },
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.get, "get", "", "URL to fetch through the tunnel; its body goes to standard output")
+	fl.StringVar(&f.socks, "socks", "", "serve SOCKS 5 at this address, over the tunnel, until interrupted; without a host it is a loopback address")
+	fl.BoolVar(&f.reconnect, "reconnect", false, "with --socks: connect again when the tunnel ends")
+	fl.IntVar(&f.tunnels, "tunnels", 1, "with --socks: open so many tunnels, and give each SOCKS connection to the next one")
 	fl.BoolVar(&f.appProxy, "app-proxy", false, "carry flows instead of packets, as an app proxy does")
 	fl.BoolVar(&f.integerPort, "integer-port", false, "send an app-proxy flow's port as a number, which Apple's original server wants")
+	f.tun.register(fl, "that of the link to the server less 150")
 	f.log.register(fl)
 	return c
 }
@@ -65,20 +83,25 @@ func (f *connectFlags) run(cmd *cobra.Command, server string) error {
 	if u, err := url.Parse(f.get); f.get != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return usage(fmt.Errorf("connect: --get %s: not a URL; write http://HOST/PATH", f.get))
 	}
+	if err := f.tun.check("connect"); err != nil {
+		return err
+	}
+	if err := f.checkSOCKS(); err != nil {
+		return usage(err)
+	}
+	if f.socks != "" {
+		return f.serveSOCKS(cmd, server, log)
+	}
 	ctx := cmd.Context()
-	open, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(open, "tcp", server)
+	t, err := openTunnel(ctx, server, f.appProxy, peer.ClientConfig{IntegerPort: f.integerPort, Logger: log})
 	if err != nil {
-		return fmt.Errorf("connect: cannot reach %s: %w; is a server listening there?", server, cause(err))
+		return fmt.Errorf("connect: %w", err)
 	}
-	c := peer.NewClient(conn, peer.ClientConfig{IntegerPort: f.integerPort, Logger: log})
-	if f.appProxy {
-		err = f.flows(ctx, open, cmd, c)
-	} else {
-		err = f.packets(ctx, open, cmd, c, log)
+	printAssigned(cmd.ErrOrStderr(), t.assigned)
+	if f.get != "" {
+		err = fetch(ctx, cmd, f.get, t.dial)
 	}
-	return errors.Join(err, ignoreClosed(c.Close()))
+	return errors.Join(err, t.close())
 }
 
 // cause leaves out the address that a net.OpError repeats.
@@ -87,42 +110,6 @@ func cause(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-func (f *connectFlags) flows(ctx, open context.Context, cmd *cobra.Command, c *peer.Client) error {
-	assigned, err := c.FetchConfiguration(open)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	printAssigned(cmd.ErrOrStderr(), assigned)
-	if f.get == "" {
-		return nil
-	}
-	return fetch(ctx, cmd, f.get, c.Dial)
-}
-
-func (f *connectFlags) packets(ctx, open context.Context, cmd *cobra.Command, c *peer.Client, log *slog.Logger) error {
-	assigned, err := c.Open(open)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	printAssigned(cmd.ErrOrStderr(), assigned)
-	if f.get == "" {
-		return nil
-	}
-	if len(assigned.Addresses) == 0 {
-		return errors.New("connect: the server assigned no address: a genuine client would fail to start here")
-	}
-	stack, err := netstack.New(netstack.Config{Addresses: assigned.Addresses, Logger: log})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	carried := make(chan error, 1)
-	go func() { carried <- c.Carry(ctx, stack) }() // ends with ctx, and closes stack
-	defer func() { cancel(); <-carried }()
-	d := tunnelDialer{stack: stack, assigned: assigned}
-	return fetch(ctx, cmd, f.get, d.dial)
 }
 
 // printAssigned prints what the server's configuration says.
@@ -139,63 +126,6 @@ func printAssigned(w io.Writer, a peer.Assigned) {
 	for _, s := range a.SearchDomains {
 		fmt.Fprintf(w, "search   %s\n", safe(s))
 	}
-}
-
-// tunnelDialer dials inside the tunnel, names resolved by the tunnel's DNS
-// servers.
-type tunnelDialer struct {
-	stack    *netstack.Stack
-	assigned peer.Assigned
-}
-
-func (d tunnelDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	addrs := []netip.Addr{}
-	if a, err := netip.ParseAddr(host); err == nil {
-		addrs = append(addrs, a)
-	} else if addrs, err = d.resolve(ctx, host); err != nil {
-		return nil, err
-	}
-	var errs []error
-	for _, a := range addrs {
-		c, err := d.stack.DialContext(ctx, network, net.JoinHostPort(a.String(), port))
-		if err == nil {
-			return c, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, errors.Join(errs...)
-}
-
-// resolve asks the tunnel's DNS servers in turn for the addresses of the
-// families that the tunnel has.
-func (d tunnelDialer) resolve(ctx context.Context, name string) ([]netip.Addr, error) {
-	if len(d.assigned.DNS) == 0 {
-		return nil, fmt.Errorf("cannot resolve %s: the server assigned no DNS server; give an address", name)
-	}
-	r := requester{dial: d.stack.DialContext}
-	var found []netip.Addr
-	var errs []error
-	for _, server := range d.assigned.DNS {
-		for _, own := range d.assigned.Addresses {
-			t := dnsmessage.TypeA
-			if own.Addr().Is6() {
-				t = dnsmessage.TypeAAAA
-			}
-			addrs, err := r.lookup(ctx, net.JoinHostPort(server.String(), "53"), name, t)
-			found, errs = append(found, addrs...), append(errs, err)
-		}
-		if len(found) > 0 {
-			return found, nil
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%s has no address", name)
 }
 
 // fetch writes the body of a page to standard output and its status to

@@ -29,7 +29,7 @@ func pass(ctx context.Context, st *store.Store, p *output.Printer) (session.Summ
 			err = ferr
 		}
 	}
-	return s.Summary(), err
+	return s.Seen(), err
 }
 
 func rows(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {

@@ -23,6 +23,7 @@ type serveFlags struct {
 	listen      string
 	config      string
 	allow, only []string
+	tun         tunFlags
 	log         logFlags
 }
 
@@ -47,8 +48,8 @@ that are passed through; IPv6 with a Pool is an extension.`,
 		Example: `  tundump serve --listen :8890
   tundump serve --listen :8890 --config server.plist
   tundump serve --only 192.0.2.0/24`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		Args: f.tun.args(0),
+		RunE: func(cmd *cobra.Command, args []string) error { f.tun.take(args); return f.run(cmd) },
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
@@ -56,6 +57,8 @@ that are passed through; IPv6 with a Pool is an extension.`,
 	fl.StringVar(&f.config, "config", "", "configuration, a property list")
 	fl.StringArrayVar(&f.allow, "allow", nil, "network (CIDR) that clients reach although it would be refused; repeatable")
 	fl.StringArrayVar(&f.only, "only", nil, "network (CIDR) that clients are limited to; repeatable")
+	f.tun.register(fl, "1500")
+	f.tun.registerNAT(fl)
 	f.log.register(fl)
 	return c
 }
@@ -76,6 +79,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	if dialer.Only, err = prefixes("--only", f.only); err != nil {
 		return err
 	}
+	if err := f.tun.check("serve"); err != nil {
+		return err
+	}
 	dialer.Redirect = redirectDNS(conf.Gateways(), dialer.Only, log)
 	ln, err := net.Listen("tcp", f.listen)
 	if err != nil {
@@ -83,6 +89,9 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	}
 	if a, ok := ln.Addr().(*net.TCPAddr); ok {
 		dialer.Own = []netip.AddrPort{a.AddrPort()}
+	}
+	if f.tun.on() {
+		return f.tun.serve(cmd.Context(), cmd, ln, conf, dialer, log)
 	}
 	dev, err := netstack.New(netstack.Config{Addresses: conf.Gateways(), Dial: dialer.DialAddrPort, Echo: dialer.Echo, Logger: log})
 	if err != nil {
