@@ -8,14 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/net/dns/dnsmessage"
 
-	"tundump/replay/netstack"
 	"tundump/replay/peer"
 )
 
@@ -92,6 +89,9 @@ func (f *connectFlags) run(cmd *cobra.Command, server string) error {
 	if f.socks != "" {
 		return f.serveSOCKS(cmd, server, log)
 	}
+	if f.tun.on() {
+		return f.overTUN(cmd, server, log)
+	}
 	ctx := cmd.Context()
 	t, err := openTunnel(ctx, server, f.appProxy, peer.ClientConfig{IntegerPort: f.integerPort, Logger: log})
 	if err != nil {
@@ -102,6 +102,25 @@ func (f *connectFlags) run(cmd *cobra.Command, server string) error {
 		err = fetch(ctx, cmd, f.get, t.dial)
 	}
 	return errors.Join(err, t.close())
+}
+
+// overTUN carries this machine's packets through a tunnel.
+func (f *connectFlags) overTUN(cmd *cobra.Command, server string, log *slog.Logger) error {
+	open, cancel := context.WithTimeout(cmd.Context(), connectTimeout)
+	defer cancel()
+	conn, err := dialServer(open, server)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
+	c := peer.NewClient(conn, peer.ClientConfig{Logger: log})
+	assigned, err := c.Open(open)
+	if err != nil {
+		return errors.Join(fmt.Errorf("connect: %w", err), ignoreClosed(c.Close()))
+	}
+	printAssigned(cmd.ErrOrStderr(), assigned)
+	err = f.tun.carry(cmd.Context(), cmd, c, remote.Unmap(), assigned, log)
+	return errors.Join(err, ignoreClosed(c.Close()))
 }
 
 // cause leaves out the address that a net.OpError repeats.

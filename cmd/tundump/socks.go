@@ -27,8 +27,8 @@ func (f *connectFlags) checkSOCKS() error {
 	switch {
 	case f.socks == "" && (f.reconnect || f.tunnels != 1):
 		return errors.New("connect: --reconnect and --tunnels belong to --socks, which is missing")
-	case f.socks != "" && f.get != "":
-		return errors.New("connect: --socks and --get exclude each other")
+	case f.socks != "" && (f.get != "" || f.tun.on()):
+		return errors.New("connect: --socks, --get and --tun exclude each other")
 	case f.tunnels < 1 || f.tunnels > maxTunnels:
 		return fmt.Errorf("connect: --tunnels %d: want 1 to %d", f.tunnels, maxTunnels)
 	}
