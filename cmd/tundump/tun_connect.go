@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -133,12 +132,4 @@ func printDNS(w io.Writer, device string, a peer.Assigned) {
 		line += " && resolvectl domain " + device + " " + strings.Join(domains, " ")
 	}
 	fmt.Fprintf(w, "tundump: the system's DNS is as it was; to use the tunnel's: %s\n", line)
-}
-
-// remote returns the address at the other end of a TCP connection.
-func remote(conn net.Conn) netip.Addr {
-	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }
