@@ -16,7 +16,11 @@
 //	}
 package replay
 
-import "tundump/decode"
+import (
+	"net/netip"
+
+	"tundump/decode"
+)
 
 // Device carries IP packets, several a call. Read and Write may be called at
 // the same time, each from one goroutine or from several.
@@ -34,6 +38,13 @@ type Device interface {
 	MTU() int
 	// Close ends pending and later calls. A second Close does nothing.
 	Close() error
+}
+
+// Forgetter is a Device that keeps something for the addresses it exchanges
+// packets with, as a stack keeps connections.
+type Forgetter interface {
+	// Forget ends what is kept for addrs, before somebody else is given them.
+	Forget(addrs ...netip.Addr)
 }
 
 // Buffers returns n buffers for packets of up to mtu bytes, and the sizes

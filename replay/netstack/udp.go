@@ -3,9 +3,11 @@ package netstack
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -243,6 +245,13 @@ func (t *udpTable) remove(f *udpFlow) bool {
 		delete(t.bySource, f.src.Addr())
 	}
 	return true
+}
+
+// of returns the flows of src.
+func (t *udpTable) of(src netip.Addr) []*udpFlow {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.bySource[src]))
 }
 
 // idlest returns the flow of src that has been idle for longest, or nil.

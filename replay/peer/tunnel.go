@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"tundump/decode"
 	"tundump/decode/frame"
+	"tundump/replay"
 )
 
 // connection is what an identifier names: an IP connection or a flow.
@@ -286,6 +289,9 @@ func (c *ipHandle) suspend(on bool) { c.queue.suspend(on) }
 func (c *ipHandle) close(bool) {
 	c.t.routes.remove(&c.ipConn)
 	c.queue.close()
+	if f, ok := c.t.dev.(replay.Forgetter); ok {
+		f.Forget(slices.Collect(maps.Keys(c.sources))...)
+	}
 	c.t.conf.giveBack(c.assigned)
 	c.t.ips--
 }
