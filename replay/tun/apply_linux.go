@@ -75,6 +75,9 @@ func resolve(c Change) (Change, bool, error) {
 		if err != nil || p.Local {
 			return c, false, err
 		}
+		if there, err := hasRoute(c.Net); err != nil || there {
+			return c, false, err // and it is the way that PathTo found
+		}
 		link, err := netlink.LinkByName(p.Device)
 		if err != nil {
 			return c, false, err
@@ -88,6 +91,16 @@ func resolve(c Change) (Change, bool, error) {
 		c.Was = was
 	}
 	return c, true, nil
+}
+
+// hasRoute reports whether there is a route for just that network.
+func hasRoute(n netip.Prefix) (bool, error) {
+	family := netlink.FAMILY_V6
+	if n.Addr().Is4() {
+		family = netlink.FAMILY_V4
+	}
+	routes, err := netlink.RouteListFiltered(family, &netlink.Route{Dst: ipNet(n)}, netlink.RT_FILTER_DST)
+	return len(routes) > 0, err
 }
 
 func perform(c Change) error {

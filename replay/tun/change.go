@@ -3,6 +3,7 @@ package tun
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Change is one change to this machine's network. [Setup] makes it and undoes
@@ -110,3 +111,19 @@ type Path struct {
 
 // Rules returns the text, for nft -f, of the table that [Table] makes.
 func Rules(name, body string) string { return "table inet " + name + " {\n" + body + "}\n" }
+
+// parseRoute reads what route(8) of macOS says about the way to a host: lines
+// of a word, a colon and a value.
+func parseRoute(text string) Path {
+	var p Path
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "interface":
+			p.Device = value
+		case "gateway":
+			p.Via, _ = netip.ParseAddr(value) // link#4: on the link
+		}
+	}
+	return p
+}

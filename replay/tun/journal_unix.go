@@ -97,19 +97,38 @@ func ignoreGone(err error) error {
 // Recover undoes what processes of this user left in this network namespace
 // that were killed, and returns it. What belongs to a running process stays.
 func Recover() ([]Change, error) {
-	dir, err := stateDir()
-	if err != nil {
-		return nil, fmt.Errorf("tun: %w", err)
-	}
 	here, err := thisProcess()
 	if err != nil {
 		return nil, fmt.Errorf("tun: %w", err)
 	}
+	var undone []Change
+	err = eachRecord(func(path string, r *record) error {
+		switch {
+		case r.Boot != here.Boot:
+			return ignoreGone(os.Remove(path)) // nothing of it is left
+		case r.Network != here.Network || r.running():
+			return nil
+		}
+		undone = append(undone, r.Changes...)
+		return r.undo(path)
+	})
+	if err != nil {
+		return undone, fmt.Errorf("tun: %w", err)
+	}
+	return undone, nil
+}
+
+// eachRecord hands out what all processes of this user have written. It goes
+// on after an error.
+func eachRecord(use func(path string, r *record) error) error {
+	dir, err := stateDir()
+	if err != nil {
+		return err
+	}
 	files, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("tun: %w", err)
+		return err
 	}
-	var undone []Change
 	var errs []error
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".json") {
@@ -117,25 +136,33 @@ func Recover() ([]Change, error) {
 		}
 		path := filepath.Join(dir, f.Name())
 		r, err := readRecord(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue // another process was quicker
-		case err != nil:
-			errs = append(errs, err)
-			continue
-		case r.Boot == here.Boot && (r.Network != here.Network || r.running()):
-			continue
-		case r.Boot == here.Boot:
-			undone = append(undone, r.Changes...)
-			err = r.undo(path)
-		default:
-			err = ignoreGone(os.Remove(path)) // nothing of it is left
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its process has ended meanwhile
 		}
-		if err != nil {
-			errs = append(errs, err)
+		if err == nil {
+			err = use(path, r)
 		}
+		errs = append(errs, err)
 	}
-	return undone, errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+// heldByOthers reports whether another running process of this network
+// namespace than the one whose file is own has set the kernel variable of c,
+// and what it was before.
+func heldByOthers(c Change, own string) (was string, held bool, err error) {
+	here, err := thisProcess()
+	if err != nil {
+		return "", false, err
+	}
+	err = eachRecord(func(path string, r *record) error {
+		i := slices.IndexFunc(r.Changes, func(o Change) bool { return o.Op == opSysctl && o.Name == c.Name && o.Value == c.Value })
+		if i >= 0 && path != own && r.Boot == here.Boot && r.Network == here.Network && r.running() {
+			was, held = r.Changes[i].Was, true
+		}
+		return nil
+	})
+	return was, held, err
 }
 
 // UndoFile undoes what the process that wrote the file has changed, and
@@ -146,7 +173,7 @@ func UndoFile(path string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("tun: %w", err)
 	}
 	return r.undo(path)
 }
@@ -168,7 +195,7 @@ func readRecord(path string) (*record, error) {
 		return nil, err
 	}
 	if info.Size() > maxState {
-		return nil, fmt.Errorf("tun: %s: too large to be what it should be; remove it", path)
+		return nil, fmt.Errorf("%s: too large to be what it should be; remove it", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -176,10 +203,10 @@ func readRecord(path string) (*record, error) {
 	}
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("tun: %s: %w; remove it", path, err)
+		return nil, fmt.Errorf("%s: %w; remove it", path, err)
 	}
 	if i := slices.IndexFunc(r.Changes, func(c Change) bool { return !c.outlives() }); i >= 0 {
-		return nil, fmt.Errorf("tun: %s: %q is no change that can be undone; remove it", path, r.Changes[i].Op)
+		return nil, fmt.Errorf("%s: %q is no change that can be undone; remove it", path, r.Changes[i].Op)
 	}
 	return &r, nil
 }

@@ -51,3 +51,5 @@ func revert(Change) error                    { return errSystem }
 
 // Advertised has nothing to say.
 func Advertised() (device string, ok bool) { return "", false }
+
+func heldByOthers(Change, string) (string, bool, error) { return "", false, errSystem }

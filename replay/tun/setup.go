@@ -27,8 +27,11 @@ func (s *Setup) Apply(changes ...Change) error {
 
 func (s *Setup) apply(c Change) error {
 	c, needed, err := resolve(c)
-	if err != nil || !needed {
+	if err != nil {
 		return err
+	}
+	if !needed {
+		return s.share(c)
 	}
 	s.done = append(s.done, c)
 	if err := s.save(); err != nil {
@@ -43,6 +46,41 @@ func (s *Setup) apply(c Change) error {
 	return nil
 }
 
+// share makes sure that a kernel variable which another running process has
+// set stays for as long as this one needs it too: the last one sets it back.
+func (s *Setup) share(c Change) error {
+	if c.Op != opSysctl {
+		return nil
+	}
+	was, ok, err := heldByOthers(c, s.path())
+	if err != nil || !ok {
+		return err
+	}
+	c.Was = was
+	s.done = append(s.done, c)
+	return s.save()
+}
+
+// undo undoes one change, or leaves it to the other process that needs it.
+func (s *Setup) undo(c Change) error {
+	if c.Op != opSysctl {
+		return revert(c)
+	}
+	_, held, err := heldByOthers(c, s.path())
+	if held {
+		return err
+	}
+	return errors.Join(err, revert(c))
+}
+
+// path returns the file that the changes are written down in.
+func (s *Setup) path() string {
+	if s.journal == nil {
+		return ""
+	}
+	return s.journal.path
+}
+
 // Undo undoes all changes, the last one first. It goes on where one fails;
 // what could not be undone is tried again by the next Undo or Recover. A
 // change that is no longer there counts as undone.
@@ -50,7 +88,7 @@ func (s *Setup) Undo() error {
 	var errs []error
 	var left []Change
 	for _, c := range slices.Backward(s.done) {
-		if err := revert(c); err != nil {
+		if err := s.undo(c); err != nil {
 			errs = append(errs, fmt.Errorf("tun: undo: %s: %w", c, err))
 			left = append(left, c)
 		}
@@ -84,10 +122,10 @@ func (s *Setup) save() error {
 // State returns the file that [UndoFile] takes, "" if nothing would outlive
 // the process.
 func (s *Setup) State() string {
-	if s.journal == nil || !slices.ContainsFunc(s.done, Change.outlives) {
+	if !slices.ContainsFunc(s.done, Change.outlives) {
 		return ""
 	}
-	return s.journal.path
+	return s.path()
 }
 
 // Leave forgets the changes without undoing them: another process will, with
