@@ -91,7 +91,7 @@ func startLive(o record.Options, p *output.Printer, enough func()) (*live, error
 func (l *live) close() error {
 	err := l.recorder.Close()
 	<-l.done
-	if l.err != nil && !errors.Is(l.err, errEnough) {
+	if l.err != nil && !errors.Is(l.err, errEnough) && !errors.Is(l.err, err) { // the store ends with the recorder's error
 		err = errors.Join(err, l.err)
 	}
 	return errors.Join(err, l.recorder.Store().Close())

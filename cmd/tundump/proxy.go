@@ -103,13 +103,6 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	}
 	p := proxy.New(proxy.Config{Upstream: f.upstream, Tap: tap, Logger: log})
 	p.SetChain(chain)
-	go func() { // ends with ctx
-		select {
-		case <-l.recorder.Failed():
-			log.Error("the recording has ended; the tunnels go on", "err", l.recorder.Err())
-		case <-ctx.Done():
-		}
-	}()
 	err = p.Serve(ctx, ln)
 	err = errors.Join(err, l.close())
 	stats := l.recorder.Stats()
