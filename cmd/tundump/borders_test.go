@@ -37,6 +37,7 @@ var borders = map[string][]string{
 	"replay/peer":        {"decode", "decode/frame", "decode/bplist", "replay"},
 	"replay/devicetest":  {"replay"},
 	"replay/socks":       {},
+	"replay/peer/dnssd":  {}, // the peers' names on the local network: wire and sockets of its own
 	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output"},
 	"cmd/tundump/output": {"capture", "capture/...", "decode", "decode/..."},
 }
