@@ -34,7 +34,7 @@ type connectFlags struct {
 func connectCommand() *cobra.Command {
 	var f connectFlags
 	c := &cobra.Command{
-		Use:   "connect HOST:PORT",
+		Use:   "connect HOST:PORT|bonjour:NAME",
 		Short: "a SimpleTunnel client",
 		Long: `Is a SimpleTunnel client, to test a server with: it opens a tunnel, prints what
 the server assigned, and with --get fetches a page through it. It needs no root:
@@ -74,8 +74,8 @@ func (f *connectFlags) run(cmd *cobra.Command, server string) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		return usage(fmt.Errorf("connect: %s: %w; write HOST:PORT", server, err))
+	if err := checkServer(server); err != nil {
+		return usage(fmt.Errorf("connect: %w", err))
 	}
 	if u, err := url.Parse(f.get); f.get != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return usage(fmt.Errorf("connect: --get %s: not a URL; write http://HOST/PATH", f.get))

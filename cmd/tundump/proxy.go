@@ -27,6 +27,7 @@ import (
 type proxyFlags struct {
 	listen   string
 	upstream string
+	announce string
 	drop     string
 	inject   string
 	noTUI    bool
@@ -45,6 +46,7 @@ and prints every framed message and the IP packets inside. What it does not
 understand it passes on untouched. With -w it records a capture that Wireshark,
 tshark and tcpdump open without a plug-in.`,
 		Example: `  tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
+  tundump proxy --listen :8890 --announce "My Tunnel" --upstream 10.0.0.5:8890
   tundump proxy --upstream 10.0.0.5:8890 -T json | jq .
   tundump proxy --upstream 10.0.0.5:8890 -w - | wireshark -k -i -
   tundump proxy --upstream 10.0.0.5:8890 --drop 'tunnel.command.name == "Suspend"'`,
@@ -54,7 +56,8 @@ tshark and tcpdump open without a plug-in.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8890", "address to accept clients on; :8890 is every address of this machine")
-	fl.StringVar(&f.upstream, "upstream", "", "the server, HOST:PORT")
+	fl.StringVar(&f.upstream, "upstream", "", "the server, HOST:PORT, or bonjour:NAME for one on the local network")
+	fl.StringVar(&f.announce, "announce", "", "let clients on the local network find the proxy by a name (DNS-SD, Bonjour)")
 	fl.StringVar(&f.drop, "drop", "", "drop the messages that match this display filter (tunnel.* fields)")
 	fl.StringVar(&f.inject, "inject", "", "file of records that are sent to the server behind the client's first message, in every tunnel; s2c:FILE sends them to the client behind the server's first")
 	f.record.register(fl)
@@ -68,8 +71,11 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	if f.upstream == "" {
 		return usage(errors.New("proxy: --upstream is missing: name the server, HOST:PORT"))
 	}
-	if _, _, err := net.SplitHostPort(f.upstream); err != nil {
-		return usage(fmt.Errorf("proxy: --upstream %s: %w; write HOST:PORT", f.upstream, err))
+	if err := checkServer(f.upstream); err != nil {
+		return usage(fmt.Errorf("proxy: --upstream: %w", err))
+	}
+	if f.announce != "" && strings.EqualFold(f.upstream, bonjourPrefix+f.announce) {
+		return usage(errors.New("proxy: --announce and --upstream are the same name: the proxy would find itself"))
 	}
 	log, err := f.log.logger(cmd)
 	if err != nil {
@@ -83,7 +89,12 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return usage(listenError(f.listen, err))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), f.upstream)
+	stop, err := announce(cmd.Context(), f.announce, ln, log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer stop()
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), safe(f.upstream))
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	return f.serve(ctx, cancel, cmd, ln, chain, nil, log)
@@ -101,7 +112,12 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	if closed != nil {
 		tap = closeWatcher{tap, closed}
 	}
-	p := proxy.New(proxy.Config{Upstream: f.upstream, Tap: tap, Logger: log})
+	conf := proxy.Config{Upstream: f.upstream, Tap: tap, Logger: log}
+	if strings.HasPrefix(f.upstream, bonjourPrefix) {
+		// As the proxy's own dialer: no keep-alive probes.
+		conf.Dial = (&serverDialer{net.Dialer{Timeout: connectTimeout, KeepAlive: -1}}).DialContext
+	}
+	p := proxy.New(conf)
 	p.SetChain(chain)
 	err = p.Serve(ctx, ln)
 	err = errors.Join(err, l.close())

@@ -22,6 +22,7 @@ import (
 type serveFlags struct {
 	listen      string
 	config      string
+	announce    string
 	allow, only []string
 	tun         tunFlags
 	log         logFlags
@@ -55,6 +56,7 @@ that are passed through; IPv6 with a Pool is an extension.`,
 	fl.SortFlags = false
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8890", "address to accept clients on; :8890 is every address of this machine")
 	fl.StringVar(&f.config, "config", "", "configuration, a property list")
+	fl.StringVar(&f.announce, "announce", "", "let clients on the local network find this server by a name (DNS-SD, Bonjour)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "network (CIDR) that clients reach although it would be refused; repeatable")
 	fl.StringArrayVar(&f.only, "only", nil, "network (CIDR) that clients are limited to; repeatable")
 	f.tun.register(fl, "1500")
@@ -90,6 +92,11 @@ func (f *serveFlags) run(cmd *cobra.Command) error {
 	if a, ok := ln.Addr().(*net.TCPAddr); ok {
 		dialer.Own = []netip.AddrPort{a.AddrPort()}
 	}
+	stop, err := announce(cmd.Context(), f.announce, ln, log)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer stop()
 	if f.tun.on() {
 		return f.tun.serve(cmd.Context(), cmd, ln, conf, dialer, log)
 	}

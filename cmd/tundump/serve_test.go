@@ -172,7 +172,7 @@ func TestConnectErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"connect"}, exitUsage, "accepts 1 arg(s), received 0"},
-		{[]string{"connect", "nowhere"}, exitUsage, "missing port in address; write HOST:PORT"},
+		{[]string{"connect", "nowhere"}, exitUsage, "missing port in address; write HOST:PORT or bonjour:NAME"},
 		{[]string{"connect", closed.Addr().String()}, exitFailed, "connection refused; is a server listening there?"},
 		{[]string{"connect", mute.Addr().String()}, exitFailed, "the tunnel ended"},
 		{[]string{"connect", mute.Addr().String(), "--get", "ftp://x/"}, exitUsage, "not a URL"},

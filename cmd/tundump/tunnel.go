@@ -63,7 +63,7 @@ func openTunnel(ctx context.Context, server string, appProxy bool, cfg peer.Clie
 
 // dialServer connects to a tunnel's server.
 func dialServer(ctx context.Context, server string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", server)
+	conn, err := new(serverDialer).DialContext(ctx, "tcp", server)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach %s: %w; is a server listening there?", server, cause(err))
 	}
