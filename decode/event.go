@@ -190,6 +190,7 @@ type Detail struct {
 	Upstream string         // Opened: the server as it was named, host:port
 	Local    netip.AddrPort // Connected: the proxy's own address towards the upstream
 	Remote   netip.AddrPort // Connected: the upstream's address
+	Since    int64          // Opened: when, in nanoseconds since the Unix epoch, if the capture begins later: the tunnel is joined in mid-stream; else 0
 	By       Party          // HalfClosed, Reset, Closed: who did it
 	Reason   string         // Refused, Reset, Closed, Unframed: why, in one line; may come from the network, so escape it
 	Len      int64          // Gap: missing bytes

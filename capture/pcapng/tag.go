@@ -32,6 +32,7 @@ import (
 //	part=N     the block continues the record that N blocks before it begin
 //	pkt= id=   an inner packet: its index in the message, and the message's
 //	           identifier
+//	since=     the tunnel was open before the file began: when it was opened
 //	client= listener= upstream= local= remote= by= reason= rtt= retrans=
 //	unacked= wait=   the fields of decode.Detail
 type Tag struct {
@@ -92,7 +93,7 @@ func (t *Tag) Append(dst []byte) []byte {
 	}
 	dst = t.appendFlags(dst)
 	if t.Timed {
-		dst = appendTime(dst, t.Time)
+		dst = appendTime(dst, " time=", t.Time)
 	}
 	switch {
 	case t.Inner:
@@ -128,8 +129,8 @@ func appendDuration(dst []byte, key string, d time.Duration) []byte {
 }
 
 // appendTime writes a time as tools print it: seconds, and nine decimals.
-func appendTime(dst []byte, ns int64) []byte {
-	dst = append(dst, " time="...)
+func appendTime(dst []byte, key string, ns int64) []byte {
+	dst = append(dst, key...)
 	if ns < 0 {
 		dst, ns = append(dst, '-'), -ns
 	}
@@ -186,6 +187,9 @@ func (t *Tag) appendDetail(dst []byte, d *decode.Detail) []byte {
 	dst = appendText(dst, " upstream=", d.Upstream)
 	dst = appendAddr(dst, " local=", d.Local)
 	dst = appendAddr(dst, " remote=", d.Remote)
+	if d.Since != 0 {
+		dst = appendTime(dst, " since=", d.Since)
+	}
 	dst = appendText(dst, " by=", d.By.String())
 	return appendText(dst, " reason=", d.Reason)
 }
@@ -306,6 +310,8 @@ func (t *Tag) setDetail(key, value []byte) {
 		t.detail().Local = parseAddr(value)
 	case "remote":
 		t.detail().Remote = parseAddr(value)
+	case "since":
+		t.detail().Since = parseTime(value)
 	case "by":
 		t.detail().By = decode.PartyOf(string(value))
 	case "reason":

@@ -15,12 +15,17 @@ func (e *encoder) opened(t *tunnel, ev *decode.Event, side int) {
 	if d == nil {
 		d = &decode.Detail{}
 	}
-	e.handshake(t, ev, side, d)
+	if side == clientSide {
+		t.opened.Client, t.opened.Listener, t.opened.Upstream = d.Client, d.Listener, d.Upstream
+	} else {
+		t.opened.Local, t.opened.Remote = d.Local, d.Remote
+	}
+	e.begin(t, ev, side, d)
 }
 
-// handshake writes SYN, SYN and ACK, ACK. The event, if it has a kind, stands
-// on the first.
-func (e *encoder) handshake(t *tunnel, ev *decode.Event, side int, d *decode.Detail) {
+// begin makes a connection and writes its handshake. The event, if it has a
+// kind, stands on it.
+func (e *encoder) begin(t *tunnel, ev *decode.Event, side int, d *decode.Detail) {
 	c := &t.conns[side]
 	from, to := d.Client, d.Listener
 	if side == serverSide {
@@ -28,16 +33,28 @@ func (e *encoder) handshake(t *tunnel, ev *decode.Event, side int, d *decode.Det
 	}
 	from, to = endpoints(from, to, t.id, side)
 	c.begin(side, from, to, t.id*isnStep)
-	const c2s, s2c = decode.ClientToServer, decode.ServerToClient
-	first := segment{c: c, dir: c2s, flags: syn, options: c.synOptions(), time: ev.Time, tag: t.plain(c2s)}
+	first := e.syn(t, c, ev.Time)
 	if ev.Kind != 0 {
 		ev.Number = 0
 		first.event = ev
 		first.tag.Describe(ev, ifaceSides[side], false)
 	}
-	e.write(t, &first)
-	e.write(t, &segment{c: c, dir: s2c, flags: syn | ack, options: c.synOptions(), time: ev.Time, tag: t.plain(s2c)})
-	e.write(t, &segment{c: c, dir: c2s, flags: ack, time: ev.Time, tag: t.plain(c2s)})
+	e.handshake(t, &first)
+}
+
+// syn is the first packet of c.
+func (e *encoder) syn(t *tunnel, c *conn, time int64) segment {
+	const c2s = decode.ClientToServer
+	return segment{c: c, dir: c2s, flags: syn, options: c.synOptions(), time: time, tag: t.plain(c2s)}
+}
+
+// handshake writes SYN, SYN and ACK, ACK.
+func (e *encoder) handshake(t *tunnel, first *segment) {
+	const c2s, s2c = decode.ClientToServer, decode.ServerToClient
+	c, time := first.c, first.time
+	e.write(t, first)
+	e.write(t, &segment{c: c, dir: s2c, flags: syn | ack, options: c.synOptions(), time: time, tag: t.plain(s2c)})
+	e.write(t, &segment{c: c, dir: c2s, flags: ack, time: time, tag: t.plain(c2s)})
 }
 
 // isnStep keeps the sequence numbers of tunnels with the same addresses apart.
@@ -143,12 +160,12 @@ func (c *conn) ending(frames []segment, own decode.Direction, wasReset bool) []s
 }
 
 // statistics appends the interface statistics blocks.
-func (e *encoder) statistics(started, now int64, s *Stats) {
+func (e *encoder) statistics(started, now int64, lost *pcapng.Losses) {
 	for i := range ifaceNames {
 		st := pcapng.Statistics{Interface: i, Start: started, Time: now, Received: uint64(e.blocks[i])}
 		if i == clientSide {
-			st.Dropped = uint64(s.Dropped[0] + s.Dropped[1])
-			st.Comment = s.comment()
+			st.Dropped = uint64(lost.Events())
+			st.Comment = lost.Comment()
 		}
 		e.out = pcapng.AppendStatistics(e.out, &st)
 	}

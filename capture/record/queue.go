@@ -62,6 +62,7 @@ type queue struct {
 	pinned int
 	shut   bool // takes no more: closed, or writing failed
 	closed bool
+	poked  bool // the writer is to look up, whatever is there
 	needs  need
 	free   []*chunk
 	losses map[stream]*loss
@@ -208,21 +209,21 @@ func (q *queue) chunk(bytes int) *chunk {
 	return &chunk{buf: make([]byte, 0, max(chunkBytes, bytes)), events: make([]decode.Event, 0, chunkEvents)}
 }
 
-// take waits until there is something, and a moment longer for more, and takes
+// take waits until there is something, or poke was called, and a moment longer for more, and takes
 // all there is. more is false when the queue is closed and empty. spare is an
 // emptied slice to use again.
 func (q *queue) take(spare []item) (items []item, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.items) == 0 && !q.closed {
+	if len(q.items) == 0 && !q.closed && !q.poked {
 		q.await(anything, nil)
 	}
-	if !q.closed && q.pinned < q.limit/8 {
+	if !q.closed && !q.poked && q.pinned < q.limit/8 {
 		t := time.NewTimer(gather)
 		q.await(plenty, t.C)
 		t.Stop()
 	}
-	items, q.items = q.items, spare[:0]
+	items, q.items, q.poked = q.items, spare[:0], false
 	return items, len(items) > 0 || !q.closed
 }
 
@@ -270,7 +271,22 @@ func (q *queue) stop(closed bool) {
 	q.shut = true
 	q.closed = q.closed || closed
 	q.room.Broadcast()
-	if closed && q.needs != nothing {
+	if closed {
+		q.rouse()
+	}
+}
+
+// poke makes take return, if with nothing.
+func (q *queue) poke() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.poked = true
+	q.rouse()
+}
+
+// rouse wakes the writer, whatever it waits for.
+func (q *queue) rouse() {
+	if q.needs != nothing {
 		q.needs = nothing
 		q.wake <- struct{}{}
 	}

@@ -2,7 +2,6 @@ package record
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"tundump/capture"
+	"tundump/capture/pcapng"
 	"tundump/capture/store"
 	"tundump/decode"
 )
@@ -32,8 +32,12 @@ type Options struct {
 	Path string
 	// Output, if not nil, is written too: the same file, as a stream.
 	Output io.Writer
+	// Rotation says when the file is followed by the next.
+	Rotation Rotation
 	// Keep limits a file without a name, in bytes; 0 is 1 GiB. The oldest rows
-	// go, an eighth at a time; numbers stay.
+	// go, an eighth at a time; numbers stay. Of files that follow each other it
+	// limits the sum: the oldest that this recorder has written are deleted; 0
+	// is no limit.
 	Keep int64
 	// Overload says what happens when the writer is too slow.
 	Overload Overload
@@ -60,30 +64,21 @@ type Stats struct {
 	DroppedBytes [2]int64      // of those events
 }
 
-// comment says what a reader of the file must know; empty if that is nothing.
-func (s *Stats) comment() string {
-	text := ""
-	if s.Waits > 0 {
-		text = fmt.Sprintf("waited %v in %d waits", s.Waited, s.Waits)
-	}
-	if n := s.Dropped[0] + s.Dropped[1]; n > 0 {
-		if text != "" {
-			text += "; "
-		}
-		text += fmt.Sprintf("dropped %d events c2s (%d bytes) and %d s2c (%d bytes)",
-			s.Dropped[0], s.DroppedBytes[0], s.Dropped[1], s.DroppedBytes[1])
-	}
-	return text
+// Losses is what of the counts stands in the file.
+func (s *Stats) Losses() pcapng.Losses {
+	return pcapng.Losses{Waits: s.Waits, Waited: s.Waited, Dropped: s.Dropped, DroppedBytes: s.DroppedBytes}
 }
 
 // Recorder is a [capture.Tap] that writes a capture.
 type Recorder struct {
-	q     *queue
-	st    *store.Store
-	log   *slog.Logger
-	now   func() time.Time
-	done  chan struct{} // the writer has ended
-	begun int64
+	q    *queue
+	st   *store.Store
+	log  *slog.Logger
+	now  func() time.Time
+	done chan struct{} // the writer has ended
+
+	anew     atomic.Bool   // the file shall be opened again
+	complete chan struct{} // closed when Rotation.Files are written
 
 	messages atomic.Int64
 	bytes    atomic.Int64
@@ -105,9 +100,7 @@ const (
 //
 // The error says why the file cannot be written.
 func New(o Options) (*Recorder, error) {
-	if o.Keep <= 0 {
-		o.Keep = defaultKeep
-	}
+	o.Keep = max(0, o.Keep)
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = defaultQueue
 	}
@@ -124,7 +117,7 @@ func New(o Options) (*Recorder, error) {
 	}
 	r := &Recorder{
 		q: newQueue(o.QueueBytes, o.Overload, o.Now), st: st, log: o.Logger, now: o.Now,
-		done: make(chan struct{}), failed: make(chan struct{}), begun: o.Now().UnixNano(),
+		done: make(chan struct{}), failed: make(chan struct{}), complete: make(chan struct{}),
 	}
 	r.bytes.Store(s.written)
 	e := &encoder{base: s.size, tunnels: map[uint32]*tunnel{}}
@@ -145,6 +138,29 @@ func (r *Recorder) Offer(b *capture.Batch) {
 	if len(b.Events) > 0 {
 		r.q.offer(b)
 	}
+}
+
+// Reopen begins the file anew under its name, from which logrotate and its like
+// have moved it away. Where it is still there, or cannot be made again, the
+// recording goes on in it, and the log says so. Nothing is lost in between.
+func (r *Recorder) Reopen() {
+	r.anew.Store(true)
+	r.q.poke()
+}
+
+// Complete is closed when as many files as Rotation asks for are written.
+// Nothing is recorded after that.
+func (r *Recorder) Complete() <-chan struct{} { return r.complete }
+
+// ended reports whether nothing more is to be written.
+func (r *Recorder) ended() bool {
+	select {
+	case <-r.failed:
+	case <-r.complete:
+	default:
+		return false
+	}
+	return true
 }
 
 // Failed is closed when writing has failed; Err then says why.
@@ -182,64 +198,28 @@ func (r *Recorder) Close() error {
 // write is the recorder's goroutine. It owns the sink and the encoder.
 func (r *Recorder) write(s *sink, e *encoder) {
 	defer close(r.done)
+	w := writer{Recorder: r, s: s, e: e, flushed: r.now()}
 	var items []item
-	flushed := r.now()
 	for more := true; more; {
 		items, more = r.q.take(items)
+		w.now = r.now()
+		if r.anew.Swap(false) {
+			w.reopen()
+		}
 		for _, it := range items {
-			events := it.events()
-			for i := range events {
-				if r.Err() != nil {
-					break
-				}
-				e.add(events[i])
-				if len(e.out) >= flushBytes {
-					r.flush(s, e)
-				}
-			}
+			w.add(it.events())
 			r.q.release(it)
-			if now := r.now(); now.Sub(flushed) > flushEvery {
-				r.flush(s, e)
-				flushed = now
+			if w.now = r.now(); w.now.Sub(w.flushed) > flushEvery {
+				w.flush()
 			}
 		}
 		clear(items)
-		r.flush(s, e)
-		flushed = r.now()
+		w.flush()
 	}
-	if r.Err() == nil {
-		r.finish(s, e)
+	if !r.ended() {
+		w.finish()
 	}
 	s.w.Finish(r.Err())
-}
-
-// finish writes what is due at the end.
-func (r *Recorder) finish(s *sink, e *encoder) {
-	now := r.now().UnixNano()
-	gaps := r.q.rest()
-	for i := range gaps {
-		e.add(gaps[i])
-	}
-	e.carryAll(now)
-	stats := r.Stats()
-	e.statistics(r.begun, now, &stats)
-	r.flush(s, e)
-	if err := s.close(); err != nil {
-		r.stop(err)
-	}
-}
-
-// flush puts into the file, and then into the store, what was encoded.
-func (r *Recorder) flush(s *sink, e *encoder) {
-	if len(e.out) == 0 || r.Err() != nil {
-		return
-	}
-	err := s.flush(e)
-	r.messages.Store(e.message)
-	r.bytes.Store(s.written)
-	if err != nil {
-		r.stop(err)
-	}
 }
 
 // stop ends the recording, and nothing else.

@@ -64,6 +64,9 @@ func (s *session) offer(ev decode.Event) {
 		off[ev.Dir] += int64(len(ev.Raw))
 	}
 	s.sent = append(s.sent, ev)
+	if s.rec == nil {
+		return
+	}
 	b := capture.NewBatch()
 	n := copy(b.Grow(len(ev.Raw)), ev.Raw)
 	if len(ev.Raw) > 0 {

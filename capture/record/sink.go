@@ -2,39 +2,52 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
+	"time"
 
 	"tundump/capture/pcapng"
 	"tundump/capture/store"
 )
 
-// sink is the file that is written, or the row of files that stand for one of
-// limited size.
+// sink is the file that is written, and those before it that the capture is
+// still in: files with names that follow each other, or the row of files that
+// stand for one of limited size.
 type sink struct {
 	w       *store.Writer
-	name    string // for errors
+	log     *slog.Logger
+	name    string // for errors, and to open it again
 	file    *os.File
 	output  io.Writer // a stream that is written too, or nil
 	pipe    *os.File  // the same, if it is ours to close
 	head    []byte    // what every file begins with
 	section pcapng.Section
 	size    int64 // of the current file
-	written int64
+	written int64 // to all
 
-	limited bool // by segment and keep
-	segment int64
-	keep    int64
-	sizes   []int64 // of the files that are held, the current one last
+	named    bool // else the file has no name, and readers only of ours
+	rotation Rotation
+	names    *namer
+	begun    time.Time // the current file
+
+	segment int64   // what a file without a name grows to, or what one with a name may
+	keep    int64   // all together, in bytes; 0: no limit
+	pieces  []piece // the current one last
+	held    int     // so many of the last are in the store
 }
 
 const snapLen = 262144
 
 func newSink(o *Options, w *store.Writer) (*sink, error) {
-	s := &sink{w: w, output: o.Output, keep: o.Keep, segment: max(o.Keep/8, 1)}
+	if err := o.Rotation.check(o); err != nil {
+		return nil, err
+	}
+	s := &sink{w: w, log: o.Logger, output: o.Output, rotation: o.Rotation, begun: o.Now()}
 	s.head = pcapng.AppendSection(nil, pcapng.Application)
 	for _, name := range ifaceNames {
 		s.head = pcapng.AppendInterface(s.head, &pcapng.Interface{LinkType: pcapng.LinkEthernet, SnapLen: snapLen, Name: name})
@@ -45,12 +58,15 @@ func newSink(o *Options, w *store.Writer) (*sink, error) {
 	}
 	s.section = section
 	if o.Path != "" {
-		if err := s.open(o.Path); err != nil {
+		if err := s.openNamed(o); err != nil {
 			return nil, err
 		}
 	}
-	if s.file == nil {
-		s.limited = true
+	if s.named {
+		s.keep, s.segment = o.Keep, o.Rotation.Size
+	} else {
+		s.keep = cmp.Or(o.Keep, defaultKeep)
+		s.segment = max(s.keep/8, 1)
 	}
 	return s, s.begin()
 }
@@ -71,44 +87,57 @@ func readSection(head []byte) (pcapng.Section, error) {
 	}
 }
 
-// open opens the file at path, which must be regular, or a pipe. It looks
-// before it empties what is there: not every name is a file's.
-func (s *sink) open(path string) error {
-	s.name = path
+// openNamed opens the first file, or a pipe, which is written as an output is.
+func (s *sink) openNamed(o *Options) error {
+	names, err := newNamer(o.Path, &o.Rotation)
+	if err != nil {
+		return err
+	}
+	s.name = names.name(s.begun)
+	if info, err := os.Stat(s.name); err == nil && info.Mode()&fs.ModeNamedPipe != 0 && !o.Rotation.on() {
+		f, err := os.OpenFile(s.name, os.O_WRONLY, 0)
+		if err != nil {
+			return cannotOpen(s.name, err)
+		}
+		s.output, s.pipe = f, f
+		return nil
+	}
+	s.file, err = openRegular(s.name)
+	s.named, s.names = true, names
+	return err
+}
+
+// openRegular opens the file at path, which must be regular, and empties it.
+// It looks before it does that: not every name is a file's.
+func openRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return s.cannotOpen(err)
-	case info.Mode()&fs.ModeNamedPipe != 0:
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return s.cannotOpen(err)
-		}
-		s.output, s.pipe = f, f
-		return nil
+		return nil, cannotOpen(path, err)
 	case !info.Mode().IsRegular():
-		return s.cannotOpen(errors.New("it is not a regular file"))
+		return nil, cannotOpen(path, errNotRegular)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return s.cannotOpen(err)
+		return nil, cannotOpen(path, err)
 	}
 	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
+		err = errNotRegular
 	}
 	if err == nil {
 		err = f.Truncate(0)
 	}
 	if err != nil {
-		return errors.Join(s.cannotOpen(err), f.Close())
+		return nil, errors.Join(cannotOpen(path, err), f.Close())
 	}
-	s.file = f
-	return nil
+	return f, nil
 }
 
-func (s *sink) cannotOpen(err error) error {
-	return fmt.Errorf("record: cannot write %s: %w", s.name, reason(err))
+var errNotRegular = errors.New("it is not a regular file")
+
+func cannotOpen(path string, err error) error {
+	return fmt.Errorf("record: cannot write %s: %w", path, reason(err))
 }
 
 // reason leaves out the path that an fs.PathError repeats.
@@ -121,11 +150,11 @@ func reason(err error) error {
 
 // begin writes the head of the first file and of the stream.
 func (s *sink) begin() error {
-	if s.file == nil {
-		if err := s.nextFile(); err != nil {
-			return err
-		}
-	} else if err := s.start(); err != nil {
+	next := s.nextUnnamed
+	if s.named {
+		next = s.start
+	}
+	if err := next(); err != nil {
 		return err
 	}
 	if s.output != nil {
@@ -136,9 +165,8 @@ func (s *sink) begin() error {
 	return nil
 }
 
-// nextFile goes on in a new file without a name, and gives up the oldest if
-// all together are too large.
-func (s *sink) nextFile() error {
+// nextUnnamed goes on in a new file without a name.
+func (s *sink) nextUnnamed() error {
 	f, err := store.TempFile()
 	if err != nil {
 		return err
@@ -147,31 +175,26 @@ func (s *sink) nextFile() error {
 	if s.name == "" {
 		s.name = "the temporary file"
 	}
-	if err := s.start(); err != nil {
-		return err
-	}
-	held := s.segment // what the new file may grow by
-	for _, n := range s.sizes {
-		held += n
-	}
-	for len(s.sizes) > 1 && held > s.keep {
-		held -= s.sizes[0]
-		s.sizes = s.sizes[1:]
-		if err := s.w.DropFile(); err != nil {
-			return fmt.Errorf("record: cannot give up the oldest rows: %w", err)
-		}
-	}
-	return nil
+	return s.start()
 }
 
-// start writes the head of a file and hands the file to the store.
+// start makes room for s.file, writes its head and hands it to the store.
 func (s *sink) start() error {
+	s.size = 0
+	if err := s.makeRoom(); err != nil {
+		return errors.Join(err, s.file.Close())
+	}
 	if _, err := s.file.Write(s.head); err != nil {
 		return errors.Join(s.failure(err), s.file.Close())
 	}
 	s.size = int64(len(s.head))
 	s.written += s.size
-	s.sizes = append(s.sizes, s.size)
+	p := piece{size: s.size}
+	if s.named {
+		p.path = s.name
+	}
+	s.pieces = append(s.pieces, p)
+	s.held++
 	s.w.AddFile(s.file, s.section)
 	return nil
 }
@@ -193,11 +216,11 @@ func (s *sink) flush(e *encoder) error {
 	}
 	s.size += int64(n)
 	s.written += int64(n)
-	s.sizes[len(s.sizes)-1] = s.size
+	s.pieces[len(s.pieces)-1].size = s.size
 	s.w.Append(e.rows)
 	e.continueAt(s.size)
-	if s.limited && s.size >= s.segment {
-		if err := s.nextFile(); err != nil {
+	if !s.named && s.size >= s.segment {
+		if err := s.nextUnnamed(); err != nil {
 			return err
 		}
 		e.base = s.size

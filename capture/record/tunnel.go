@@ -11,9 +11,11 @@ import (
 
 // tunnel is what has to be remembered of an open tunnel.
 type tunnel struct {
-	id    uint32
-	conns [2]conn // client side, server side
-	notes [2][]note
+	id     uint32
+	file   int           // the last one that has its handshakes
+	opened decode.Detail // what was said of it
+	conns  [2]conn       // client side, server side
+	notes  [2][]note
 }
 
 // note is an event that waits for a block to stand on.
@@ -43,7 +45,9 @@ type encoder struct {
 	rows    []store.Entry // whose blocks are in out
 	tunnels map[uint32]*tunnel
 	message int64    // the last message number given
-	blocks  [3]int64 // written on each interface
+	last    int64    // when the newest event was
+	file    int      // counts the files
+	blocks  [3]int64 // written on each interface, in this file
 
 	inner *decode.Message // nil: no inner packets
 
@@ -59,14 +63,18 @@ type encoder struct {
 func (e *encoder) add(event decode.Event) {
 	e.event = event
 	ev := &e.event
+	e.last = max(e.last, ev.Time)
 	if ev.Kind == decode.Packet {
 		e.barePacket(ev)
 		return
 	}
 	t := e.tunnels[ev.Tunnel]
 	if t == nil {
-		t = &tunnel{id: ev.Tunnel}
+		t = &tunnel{id: ev.Tunnel, file: e.file, opened: decode.Detail{Since: ev.Time}}
 		e.tunnels[ev.Tunnel] = t
+	}
+	if t.file != e.file {
+		e.join(t, ev.Time)
 	}
 	switch ev.Kind {
 	case decode.Record, decode.Unframed:
@@ -100,6 +108,7 @@ type segment struct {
 	tag     pcapng.Tag
 	event   *decode.Event // it is a row; nil: it is none
 	all     bool          // the notes of both directions go on it
+	none    bool          // no notes go on it
 }
 
 // write appends one block. The rows of the notes that stand on it come first,
@@ -109,7 +118,9 @@ func (e *encoder) write(t *tunnel, f *segment) {
 	e.comments, e.text = e.comments[:0], e.text[:0]
 	e.comment(&f.tag)
 	row := len(e.rows)
-	e.attach(t, f.dir)
+	if !f.none {
+		e.attach(t, f.dir)
+	}
 	if f.all || f.event != nil && f.event.Dir != f.dir {
 		e.attach(t, f.dir.Opposite())
 	}
@@ -217,7 +228,7 @@ func (e *encoder) carry(t *tunnel, time int64) {
 func (e *encoder) need(t *tunnel, side int, time int64) *conn {
 	if !t.conns[side].open {
 		ev := decode.Event{Tunnel: t.id, Time: time}
-		e.handshake(t, &ev, side, &decode.Detail{})
+		e.begin(t, &ev, side, &decode.Detail{})
 	}
 	return &t.conns[side]
 }

@@ -140,10 +140,7 @@ func (s *Session) take(i int, ev decode.Event) {
 	s.row.Tunnel = t
 	switch ev.Kind {
 	case decode.Opened:
-		t.Opened = ev.Time
-		if ev.Detail != nil {
-			t.Addresses = *ev.Detail
-		}
+		s.opened(t, &ev)
 	case decode.Record:
 		s.record(t)
 	case decode.Packet:
@@ -161,6 +158,19 @@ func (s *Session) take(i int, ev decode.Event) {
 	s.sum.add(&s.row)
 }
 
+// opened takes in what an Opened event says, and what it says again in the
+// later files of a capture.
+func (s *Session) opened(t *Tunnel, ev *decode.Event) {
+	if ev.Detail == nil {
+		t.Opened = ev.Time
+		return
+	}
+	t.Addresses, t.Opened = *ev.Detail, ev.Time
+	if since := ev.Detail.Since; since != 0 {
+		t.Opened = since
+	}
+}
+
 func (s *Session) tunnel(ev decode.Event) *Tunnel {
 	t := s.tunnels[ev.Tunnel]
 	if t == nil {
@@ -168,7 +178,7 @@ func (s *Session) tunnel(ev decode.Event) *Tunnel {
 			clear(s.tunnels)
 		}
 		t = &Tunnel{Number: ev.Tunnel, Opened: ev.Time}
-		t.conns.Midstream = ev.Kind != decode.Opened
+		t.conns.Midstream = ev.Kind != decode.Opened || ev.Detail != nil && ev.Detail.Since != 0
 		s.tunnels[ev.Tunnel] = t
 		s.sum.Tunnels++
 	}

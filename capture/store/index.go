@@ -101,6 +101,11 @@ func (x *indexer) blocks() error {
 			return ErrForeign
 		case b.IsPacket():
 			x.packetBlock()
+		case b.Type == pcapng.InterfaceStatistics:
+			x.abandon()
+			if l, ok := b.Section().Losses(b.Raw); ok {
+				x.s.lost(l)
+			}
 		default:
 			x.abandon()
 		}

@@ -27,6 +27,7 @@ type Store struct {
 	changed  chan struct{} // closed at the next change; nil if nobody waits
 	err      error
 	warnings []string
+	losses   pcapng.Losses
 	closed   bool
 
 	done     chan struct{} // no more rows will come
@@ -148,6 +149,21 @@ func (s *Store) warn(w string) {
 	s.mu.Unlock()
 }
 
+// Losses returns what the capture's statistics say that the recording lost or
+// made the tunnels wait for, as far as it has been indexed. A capture that is
+// cut has none of its last file.
+func (s *Store) Losses() pcapng.Losses {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.losses
+}
+
+func (s *Store) lost(l pcapng.Losses) {
+	s.mu.Lock()
+	s.losses.Add(l)
+	s.mu.Unlock()
+}
+
 // end says that no more rows will come.
 func (s *Store) end(err error) {
 	s.finish.Do(func() {
@@ -231,16 +247,22 @@ func (w *Writer) Append(entries []Entry) {
 	w.s.announce()
 }
 
-// DropFile gives up the oldest file and its rows, unless it is the only one.
+// AddLosses counts what a file lost.
+func (w *Writer) AddLosses(l pcapng.Losses) { w.s.lost(l) }
+
+// DropFile gives up the oldest file and its rows. The numbers of the others
+// stay.
 func (w *Writer) DropFile() error {
 	w.s.mu.Lock()
-	if len(w.s.segments) < 2 || w.s.closed {
+	if len(w.s.segments) == 0 || w.s.closed {
 		w.s.mu.Unlock()
 		return nil
 	}
-	old := w.s.segments[0]
+	old, first := w.s.segments[0], w.s.Len()
 	w.s.segments = append([]*segment(nil), w.s.segments[1:]...)
-	first := w.s.segments[0].first
+	if len(w.s.segments) > 0 {
+		first = w.s.segments[0].first
+	}
 	w.s.mu.Unlock()
 	w.s.first.Store(int64(first))
 	w.s.rows.drop(first)

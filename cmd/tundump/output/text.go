@@ -117,13 +117,21 @@ func (p *Printer) flags(f decode.Flags) {
 	p.text("]")
 }
 
+// openedWord tells a tunnel that was open before the file began.
+func openedWord(d *decode.Detail) string {
+	if d.Since != 0 {
+		return "already open "
+	}
+	return "opened "
+}
+
 // tunnelEvent writes what a tunnel did.
 func (p *Printer) tunnelEvent(r *session.Row) {
 	ev, d := &r.Event, detail(&r.Event)
 	p.scratch = p.scratch[:0]
 	switch ev.Kind {
 	case decode.Opened:
-		p.text("opened ", d.Client.String(), " > ", d.Listener.String(), " upstream ")
+		p.text(openedWord(d), d.Client.String(), " > ", d.Listener.String(), " upstream ")
 		p.scratch = append(p.scratch, d.Upstream...)
 	case decode.Connected:
 		p.text("upstream connected ", d.Local.String(), " > ", d.Remote.String())
