@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -108,6 +110,9 @@ func unknownField(name string) error {
 // recordFlags say how a capture is written.
 type recordFlags struct {
 	path     string
+	size     string
+	every    string
+	files    int
 	overload string
 	keep     string
 	noInner  bool
@@ -115,8 +120,11 @@ type recordFlags struct {
 
 func (r *recordFlags) register(f *pflag.FlagSet) {
 	f.StringVarP(&r.path, "write", "w", "", "write a capture (pcapng) that Wireshark opens; - is standard output, and implies -q")
+	f.StringVarP(&r.size, "rotate-size", "C", "", "with -w: go on in FILE1, FILE2… when a file has so many million bytes (or 10MiB)")
+	f.StringVarP(&r.every, "rotate-seconds", "G", "", "with -w: go on in a new file after so many seconds (or 1h); %Y %m %d %H %M %S and others of strftime's in the name stand for the time")
+	f.IntVarP(&r.files, "rotate-count", "W", 0, "with -C: a ring of so many files; with -G alone: stop after so many")
 	f.StringVar(&r.overload, "overload", "wait", "when recording is slower than the tunnel: wait, and count the time, or drop, and count the events")
-	f.StringVar(&r.keep, "keep", "1GiB", "without -w: how much is kept of what passed")
+	f.StringVar(&r.keep, "keep", "", "how much is kept of what passed: without -w, 1GiB unless you say otherwise; with -w and -C or -G, the oldest files are deleted until the others fit")
 	f.BoolVar(&r.noInner, "no-inner", false, "do not write the inner packets a second time, on their own interface")
 }
 
@@ -132,12 +140,69 @@ func (r *recordFlags) options(stdout io.Writer, log *slog.Logger) (record.Option
 	default:
 		return o, usage(fmt.Errorf("--overload %s: there is wait and drop", r.overload))
 	}
-	n, err := parseSize(r.keep)
-	if err != nil {
-		return o, usage(fmt.Errorf("--keep: %w", err))
+	var err error
+	if o.Rotation, err = r.rotation(); err != nil {
+		return o, usage(err)
 	}
-	o.Keep = n
+	if r.keep != "" {
+		if o.Keep, err = parseSize(r.keep); err != nil {
+			return o, usage(fmt.Errorf("--keep: %w", err))
+		}
+		if r.isFile() && (o.Rotation == record.Rotation{}) {
+			return o, usage(errors.New("--keep deletes files that were rotated away: with -w it needs -C or -G"))
+		}
+		if o.Keep < o.Rotation.Size {
+			return o, usage(fmt.Errorf("--keep %s is less than one file of -C %s", r.keep, r.size))
+		}
+	}
 	return o, nil
+}
+
+// isFile reports whether the capture has a file's name.
+func (r *recordFlags) isFile() bool { return r.path != "" && r.path != "-" }
+
+// rotation reads -C, -G and -W.
+func (r *recordFlags) rotation() (rot record.Rotation, err error) {
+	if r.size == "" && r.every == "" && r.files == 0 {
+		return rot, nil
+	}
+	if !r.isFile() {
+		return rot, errors.New("-C, -G and -W make several files: name the first with -w FILE")
+	}
+	if rot.Files = r.files; rot.Files < 0 || rot.Files > 0 && r.size == "" && r.every == "" {
+		return rot, fmt.Errorf("-W %d: a number of files; it needs -C or -G", r.files)
+	}
+	if r.size != "" {
+		if rot.Size, err = parseMillions(r.size); err != nil {
+			return rot, fmt.Errorf("-C: %w", err)
+		}
+	}
+	if r.every != "" {
+		if rot.Every, err = parseSeconds(r.every); err != nil {
+			return rot, fmt.Errorf("-G: %w", err)
+		}
+	}
+	return rot, nil
+}
+
+// parseMillions reads tcpdump's -C: a bare number is millions of bytes.
+func parseMillions(s string) (int64, error) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		s += "MB"
+	}
+	return parseSize(s)
+}
+
+// parseSeconds reads tcpdump's -G, or Go's form of a duration.
+func parseSeconds(s string) (time.Duration, error) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		s += "s"
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is no interval; write 3600 or 1h", s)
+	}
+	return d, nil
 }
 
 // logFlags say what is logged and how.
@@ -147,6 +212,9 @@ func (l *logFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&l.format, "log-format", "text", "text or json")
 }
+
+// json reports whether a program reads the log: then nothing else goes there.
+func (l *logFlags) json() bool { return l.format == "json" }
 
 func (l *logFlags) logger(cmd *cobra.Command) (*slog.Logger, error) {
 	var level slog.Level

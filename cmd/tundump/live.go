@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tundump/capture/pcapng"
 	"tundump/capture/record"
 	"tundump/capture/session"
 	"tundump/capture/store"
@@ -97,9 +98,9 @@ func (l *live) close() error {
 	return errors.Join(err, l.recorder.Store().Close())
 }
 
-// writeSummary prints what a pass saw, and what the recorder counted if there
-// was one.
-func writeSummary(w io.Writer, s session.Summary, r *record.Stats) {
+// writeSummary prints what a pass saw, and what the recording lost if that is
+// known.
+func writeSummary(w io.Writer, s session.Summary, lost *pcapng.Losses) {
 	parts := []string{
 		count(s.Tunnels, "tunnel"), count(s.Messages, "message"), count(s.Packets[0]+s.Packets[1], "packet"),
 		fmt.Sprintf("%s up, %s down", size(s.Bytes[decode.ClientToServer]), size(s.Bytes[decode.ServerToClient])),
@@ -111,9 +112,9 @@ func writeSummary(w io.Writer, s session.Summary, r *record.Stats) {
 	if s.Missed > 0 {
 		parts = append(parts, count(s.Missed, "row")+" gone before they were printed")
 	}
-	if r != nil {
-		parts = append(parts, fmt.Sprintf("waited %s in %s", r.Waited.Round(time.Microsecond), count(r.Waits, "wait")))
-		if n := r.Dropped[0] + r.Dropped[1]; n > 0 {
+	if lost != nil {
+		parts = append(parts, fmt.Sprintf("waited %s in %s", lost.Waited.Round(time.Microsecond), count(lost.Waits, "wait")))
+		if n := lost.Events(); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s not recorded", count(n, "event")))
 		}
 	}

@@ -47,6 +47,7 @@ understand it passes on untouched. With -w it records a capture that Wireshark,
 tshark and tcpdump open without a plug-in.`,
 		Example: `  tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
   tundump proxy --listen :8890 --announce "My Tunnel" --upstream 10.0.0.5:8890
+  tundump proxy --upstream 10.0.0.5:8890 -q -w day-%F.pcapng -G 86400 --keep 50GiB --log-format json
   tundump proxy --upstream 10.0.0.5:8890 -T json | jq .
   tundump proxy --upstream 10.0.0.5:8890 -w - | wireshark -k -i -
   tundump proxy --upstream 10.0.0.5:8890 --drop 'tunnel.command.name == "Suspend"'`,
@@ -94,7 +95,11 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer stop()
-	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), safe(f.upstream))
+	if f.log.json() {
+		log.Info("listening", "listener", ln.Addr().String(), "upstream", f.upstream)
+	} else {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), safe(f.upstream))
+	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	return f.serve(ctx, cancel, cmd, ln, chain, nil, log)
@@ -111,7 +116,10 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	var tap capture.Tap = l.recorder
 	if closed != nil {
 		tap = closeWatcher{tap, closed}
+	} else if f.print.quiet {
+		tap = tunnelLog{tap, log}
 	}
+	superviseRecording(ctx, l.recorder, f.record.isFile(), cancel, log)
 	conf := proxy.Config{Upstream: f.upstream, Tap: tap, Logger: log}
 	if strings.HasPrefix(f.upstream, bonjourPrefix) {
 		// As the proxy's own dialer: no keep-alive probes.
@@ -122,7 +130,12 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	err = p.Serve(ctx, ln)
 	err = errors.Join(err, l.close())
 	stats := l.recorder.Stats()
-	writeSummary(cmd.ErrOrStderr(), l.summary, &stats)
+	lost := stats.Losses()
+	if f.log.json() {
+		logSummary(log, l.summary, lost)
+	} else {
+		writeSummary(cmd.ErrOrStderr(), l.summary, &lost)
+	}
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tundump/capture/pcapng"
 	"tundump/capture/session"
 	"tundump/capture/store"
 	"tundump/cmd/tundump/output"
@@ -51,34 +52,38 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
 		p = output.New(cmd.OutOrStdout(), po)
 	}
 	for _, path := range files {
-		sum, err := readFile(cmd, path, p)
+		sum, lost, err := readFile(cmd, path, p)
 		switch {
 		case errors.Is(err, errEnough):
 			return nil
 		case cmd.Context().Err() != nil:
-			writeSummary(cmd.ErrOrStderr(), sum, nil)
+			writeSummary(cmd.ErrOrStderr(), sum, lost)
 			return nil
 		case err != nil:
 			return err
 		}
-		writeSummary(cmd.ErrOrStderr(), sum, nil)
+		writeSummary(cmd.ErrOrStderr(), sum, lost)
 	}
 	return nil
 }
 
-func readFile(cmd *cobra.Command, path string, p *output.Printer) (session.Summary, error) {
+// readFile prints a capture. lost is nil if the capture says of no losses.
+func readFile(cmd *cobra.Command, path string, p *output.Printer) (sum session.Summary, lost *pcapng.Losses, err error) {
 	st, err := store.Open(path)
 	if err != nil {
-		return session.Summary{}, usage(err)
+		return sum, nil, usage(err)
 	}
-	sum, err := pass(cmd.Context(), st, p)
+	sum, err = pass(cmd.Context(), st, p)
 	if errors.Is(err, store.ErrForeign) {
 		err = usage(err)
 	}
 	for _, w := range st.Warnings() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", w)
 	}
-	return sum, errors.Join(err, st.Close())
+	if l := st.Losses(); l != (pcapng.Losses{}) {
+		lost = &l
+	}
+	return sum, lost, errors.Join(err, st.Close())
 }
 
 // isFile reports whether name is a file rather than a word of the command
