@@ -296,3 +296,36 @@ func fillUp(t testing.TB, c *net.TCPConn) (sent int64) {
 		}
 	}
 }
+
+// A proxy whose upstream is its own listener must not open tunnels without
+// end.
+func TestUpstreamIsTheProxyItself(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0"} {
+		t.Run(host, func(t *testing.T) {
+			ln, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, port, err := net.SplitHostPort(ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tap := newWatcher()
+			stop := serve(t, New(Config{Upstream: net.JoinHostPort(host, port), Tap: tap}), ln)
+			if c, err := net.Dial("tcp", ln.Addr().String()); err == nil { // else the reset came first
+				defer c.Close()
+			}
+			if refused := tap.waitKind(t, decode.Refused); refused.Tunnel != 1 || refused.Detail.Reason != errSelf.Error() {
+				t.Errorf("T%d refused: %q", refused.Tunnel, refused.Detail.Reason)
+			}
+			tap.waitKind(t, decode.Closed)
+			stop()
+			if got, want := life(tap.all(), 1), []decode.Kind{decode.Opened, decode.Refused, decode.Closed}; !slices.Equal(got, want) {
+				t.Errorf("events %v, want %v", got, want)
+			}
+			if life(tap.all(), 2) != nil {
+				t.Error("the proxy connected to itself")
+			}
+		})
+	}
+}

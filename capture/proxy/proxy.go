@@ -62,7 +62,7 @@ type Config struct {
 	// Upstream is the server, host:port, dialled for every client.
 	Upstream string
 	// Dial connects to the server. nil is a net.Dialer that gives up after ten
-	// seconds. A connection that is no *net.TCPConn works as well, but a reset
+	// seconds, and does not connect the proxy to itself. A connection that is no *net.TCPConn works as well, but a reset
 	// reaches it only if it has SetLinger, a FIN only if it has CloseWrite:
 	// otherwise both close it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -95,9 +95,6 @@ type chain struct{ intercept.Interceptor }
 
 // New returns a proxy that does nothing until Serve is called.
 func New(cfg Config) *Proxy {
-	if cfg.Dial == nil {
-		cfg.Dial = (&net.Dialer{Timeout: connectTimeout, KeepAlive: -1}).DialContext
-	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}

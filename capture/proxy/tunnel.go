@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -63,7 +64,7 @@ func (p *Proxy) open(s *service, c net.Conn) {
 func (t *tunnel) connect() {
 	defer t.service.wg.Done()
 	ctx := t.service.ctx
-	c, err := t.proxy.cfg.Dial(ctx, "tcp", t.proxy.cfg.Upstream)
+	c, err := t.dial(ctx)
 	if err != nil {
 		// A reset, because that is what a client of a server that is down gets:
 		// with FIN it would take the tunnel for one that was open.
@@ -92,6 +93,28 @@ func (t *tunnel) connect() {
 	t.service.wg.Add(2)
 	go t.c2s.run()
 	go t.s2c.run()
+}
+
+// errSelf: each tunnel would open the next one, without end.
+var errSelf = errors.New("the upstream is this proxy itself")
+
+// dial connects to the server.
+func (t *tunnel) dial(ctx context.Context) (net.Conn, error) {
+	cfg := &t.proxy.cfg
+	if cfg.Dial != nil {
+		return cfg.Dial(ctx, "tcp", cfg.Upstream)
+	}
+	self := addrPort(t.client.conn.LocalAddr())
+	d := net.Dialer{Timeout: connectTimeout, KeepAlive: -1, Control: func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		// The system takes 0.0.0.0 and :: for loopback.
+		same := to.Addr().Unmap() == self.Addr() || to.Addr().IsUnspecified() && self.Addr().IsLoopback()
+		if err == nil && same && to.Port() == self.Port() {
+			return errSelf
+		}
+		return nil
+	}}
+	return d.DialContext(ctx, "tcp", cfg.Upstream)
 }
 
 func (t *tunnel) pipe(dir decode.Direction) *pipe {
