@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/ipv4"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,6 +49,8 @@ func TestNetwork(t *testing.T) {
 	t.Run("announce and find", announceAndFind)
 	t.Run("conflict", conflict)
 	t.Run("one address", oneAddress)
+	t.Run("new address", newAddress)
+	t.Run("simple resolver", simpleResolver)
 }
 
 func announceNow(t *testing.T, name, addr string) *Announcement {
@@ -116,6 +122,67 @@ func oneAddress(t *testing.T) {
 	got, err := find(t, "one", 20*time.Second)
 	if err != nil || len(got) != 1 || got[0] != netip.MustParseAddrPort("10.9.1.1:1001") {
 		t.Errorf("found %v, %v", got, err)
+	}
+}
+
+// An address that comes later is announced, too.
+func newAddress(t *testing.T) {
+	a := announceNow(t, "moved", "0.0.0.0:1001")
+	defer a.Close()
+	if out, err := exec.Command("ip", "addr", "add", "10.9.2.1/24", "dev", "one").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !a.changed() || a.changed() {
+		t.Error("a new address is not noticed once")
+	}
+	a.multicast(hostTTL)
+	got, err := find(t, "moved", 20*time.Second)
+	if err != nil || !slices.Contains(got, netip.MustParseAddrPort("10.9.2.1:1001")) {
+		t.Errorf("found %v, %v", got, err)
+	}
+}
+
+// A resolver that asks from another port is answered alone, with its question
+// and short lives.
+func simpleResolver(t *testing.T) {
+	a := announceNow(t, "simple", "0.0.0.0:1001")
+	defer a.Close()
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 1, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	two, err := net.InterfaceByName("two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ipv4.NewPacketConn(c).SetMulticastInterface(two); err != nil {
+		t.Fatal(err)
+	}
+	q := dnsmessage.Question{Name: dnsmessage.MustNewName("_tunnelserver._TCP.local."), Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET}
+	query, err := (&dnsmessage.Message{Header: dnsmessage.Header{ID: 77}, Questions: []dnsmessage.Question{q}}).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, maxMessage)
+	var n int
+	for range 10 { // a datagram may be lost
+		if _, err := c.WriteToUDP(query, group4); err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Now().Add(2 * time.Second))
+		if n, err = c.Read(b); err == nil {
+			break
+		}
+	}
+	var m dnsmessage.Message
+	if err := m.Unpack(b[:n]); err != nil || m.ID != 77 || !m.Response || len(m.Questions) != 1 || m.Questions[0] != q || len(m.Answers) != 1 {
+		t.Fatalf("%v: %s", err, m.GoString())
+	}
+	for _, r := range slices.Concat(m.Answers, m.Additionals) {
+		if r.Header.TTL > legacyTTL || r.Header.Class != dnsmessage.ClassINET {
+			t.Errorf("%s", r.Header.GoString())
+		}
 	}
 }
 
