@@ -149,20 +149,21 @@ func eachRecord(use func(path string, r *record) error) error {
 
 // heldByOthers reports whether another running process of this network
 // namespace than the one whose file is own has set the kernel variable of c,
-// and what it was before.
-func heldByOthers(c Change, own string) (was string, held bool, err error) {
+// and what it was before. A file that cannot be read holds nothing: to report
+// it is Recover's.
+func heldByOthers(c Change, own string) (was string, held bool) {
 	here, err := thisProcess()
 	if err != nil {
-		return "", false, err
+		return "", false
 	}
-	err = eachRecord(func(path string, r *record) error {
+	_ = eachRecord(func(path string, r *record) error {
 		i := slices.IndexFunc(r.Changes, func(o Change) bool { return o.Op == opSysctl && o.Name == c.Name && o.Value == c.Value })
 		if i >= 0 && path != own && r.Boot == here.Boot && r.Network == here.Network && r.running() {
 			was, held = r.Changes[i].Was, true
 		}
 		return nil
 	})
-	return was, held, err
+	return was, held
 }
 
 // UndoFile undoes what the process that wrote the file has changed, and

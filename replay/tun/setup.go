@@ -52,9 +52,9 @@ func (s *Setup) share(c Change) error {
 	if c.Op != opSysctl {
 		return nil
 	}
-	was, ok, err := heldByOthers(c, s.path())
-	if err != nil || !ok {
-		return err
+	was, held := heldByOthers(c, s.path())
+	if !held {
+		return nil
 	}
 	c.Was = was
 	s.done = append(s.done, c)
@@ -63,14 +63,12 @@ func (s *Setup) share(c Change) error {
 
 // undo undoes one change, or leaves it to the other process that needs it.
 func (s *Setup) undo(c Change) error {
-	if c.Op != opSysctl {
-		return revert(c)
+	if c.Op == opSysctl {
+		if _, held := heldByOthers(c, s.path()); held {
+			return nil
+		}
 	}
-	_, held, err := heldByOthers(c, s.path())
-	if held {
-		return err
-	}
-	return errors.Join(err, revert(c))
+	return revert(c)
 }
 
 // path returns the file that the changes are written down in.
@@ -130,4 +128,4 @@ func (s *Setup) State() string {
 
 // Leave forgets the changes without undoing them: another process will, with
 // [UndoFile].
-func (s *Setup) Leave() { s.done = nil }
+func (s *Setup) Leave() { *s = Setup{} }

@@ -79,7 +79,7 @@ func checkCharacters(name string, maxLen int) error {
 		c := name[i]
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 		if !letter && (i == 0 || c != '_' && c != '-' && c != '.') {
-			return fmt.Errorf("tun: device %q: %w: letters, digits, and after the first one also _ - .", name, ErrName)
+			return fmt.Errorf("tun: device %q: %w: letters, digits and, but for the first one, _ - and dots", name, ErrName)
 		}
 	}
 	return nil
