@@ -78,3 +78,12 @@ func (f *Facts) isError() bool {
 	}
 	return false
 }
+
+// Quoted returns the packet that an ICMP error is about, as much of it as the
+// error quotes; nil if the message is no error. It aliases f's packet.
+func (f *Facts) Quoted() []byte {
+	if !f.isError() {
+		return nil
+	}
+	return f.Payload
+}
