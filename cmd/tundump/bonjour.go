@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +27,15 @@ func checkServer(s string) error {
 		}
 		return nil
 	}
-	if _, _, err := net.SplitHostPort(s); err != nil {
-		return fmt.Errorf("%s: %w; write HOST:PORT or bonjour:NAME", s, err)
+	why := ""
+	_, port, err := net.SplitHostPort(s)
+	if ae := (*net.AddrError)(nil); errors.As(err, &ae) {
+		why = ae.Err // without the address, which stands before it
+	} else if n, err := net.LookupPort("tcp", port); err != nil || n == 0 {
+		why = strconv.Quote(port) + " is no port"
+	}
+	if why != "" {
+		return fmt.Errorf("%s: %s; write HOST:PORT or bonjour:NAME", s, why)
 	}
 	return nil
 }

@@ -56,6 +56,10 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
+	start, err := f.recording(cmd, log)
+	if err != nil {
+		return err
+	}
 	world, err := startInternet()
 	if err != nil {
 		return err
@@ -74,6 +78,10 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
+	l, err := start(cancel)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	f.upstream = serverAddr
 	var results []demoResult
 	closed := make(chan struct{})
@@ -81,7 +89,7 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 		defer cancel() // the client's end is the demo's
 		results = runDemoClient(ctx, ln.Addr().String(), duration, closed)
 	})
-	err = f.serve(ctx, cancel, cmd, ln, nil, func() {
+	err = f.serve(ctx, cancel, cmd, ln, l, nil, func() {
 		select {
 		case closed <- struct{}{}:
 		case <-ctx.Done():

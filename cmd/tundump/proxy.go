@@ -86,13 +86,23 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	start, err := f.recording(cmd, log)
+	if err != nil {
+		return err
+	}
 	ln, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return usage(listenError(f.listen, err))
 	}
-	stop, err := announce(cmd.Context(), f.announce, ln, log)
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	l, err := start(cancel) // before anybody is told of the listener, but not for one that cannot be had: a file may be replaced
 	if err != nil {
 		return errors.Join(err, ln.Close())
+	}
+	stop, err := announce(ctx, f.announce, ln, log)
+	if err != nil {
+		return errors.Join(err, l.close(), ln.Close())
 	}
 	defer stop()
 	if f.log.json() {
@@ -100,19 +110,13 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	} else {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: listening on %s, upstream %s\n", ln.Addr(), safe(f.upstream))
 	}
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	return f.serve(ctx, cancel, cmd, ln, chain, nil, log)
+	return f.serve(ctx, cancel, cmd, ln, l, chain, nil, log)
 }
 
-// serve relays clients of ln until ctx is done, which it cancels itself when
-// enough was printed, and prints the summary. It owns ln. closed, if not nil,
-// is called whenever a tunnel is over.
-func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Command, ln net.Listener, chain intercept.Interceptor, closed func(), log *slog.Logger) error {
-	l, err := f.startRecording(cmd, log, cancel)
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
+// serve relays clients of ln until ctx is done, which cancel does when there
+// is nothing more to write, and prints the summary. It owns ln and l. closed,
+// if not nil, is called whenever a tunnel is over.
+func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Command, ln net.Listener, l *live, chain intercept.Interceptor, closed func(), log *slog.Logger) error {
 	var tap capture.Tap = l.recorder
 	if closed != nil {
 		tap = closeWatcher{tap, closed}
@@ -127,7 +131,7 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	}
 	p := proxy.New(conf)
 	p.SetChain(chain)
-	err = p.Serve(ctx, ln)
+	err := p.Serve(ctx, ln)
 	err = errors.Join(err, l.close())
 	stats := l.recorder.Stats()
 	lost := stats.Losses()
@@ -154,9 +158,9 @@ func (w closeWatcher) Offer(b *capture.Batch) {
 	}
 }
 
-// startRecording starts what stands behind the proxy: the recorder and, unless
-// -q, the printer.
-func (f *proxyFlags) startRecording(cmd *cobra.Command, log *slog.Logger, enough func()) (*live, error) {
+// recording checks the flags of what stands behind the proxy, the recorder
+// and, unless -q, the printer. start starts it.
+func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger) (start func(enough func()) (*live, error), err error) {
 	po, err := f.print.outputOptions()
 	if err != nil {
 		return nil, err
@@ -171,7 +175,7 @@ func (f *proxyFlags) startRecording(cmd *cobra.Command, log *slog.Logger, enough
 	} else if po.Count > 0 {
 		printer = output.New(io.Discard, po) // counts all the same
 	}
-	return startLive(ro, printer, enough)
+	return func(enough func()) (*live, error) { return startLive(ro, printer, enough) }, nil
 }
 
 // interceptors returns what --drop and --inject ask for; nil for nothing.
