@@ -20,17 +20,16 @@ import (
 // errEnough ends a pass because all that was asked for has been printed.
 var errEnough = errors.New("enough was printed")
 
-// pass prints a store's rows until the capture is complete, ctx is done or
-// enough was printed, and returns what it saw. A nil printer prints nothing.
-func pass(ctx context.Context, st *store.Store, p *output.Printer) (session.Summary, error) {
-	s := session.New(st)
+// pass prints the rows of st, which s passes over, until the capture is
+// complete, ctx is done or enough was printed. A nil printer prints nothing.
+func pass(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {
 	err := rows(ctx, s, st, p)
 	if p != nil {
-		if ferr := p.Flush(); err == nil {
-			err = ferr
+		if ferr := p.Flush(); err == nil && ferr != nil {
+			err = printError{ferr}
 		}
 	}
-	return s.Seen(), err
+	return err
 }
 
 func rows(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {
@@ -46,18 +45,23 @@ func rows(ctx context.Context, s *session.Session, st *store.Store, p *output.Pr
 		}
 		more, err := p.Row(row)
 		if err != nil {
-			return err
+			return printError{err}
 		}
 		if !more {
 			return errEnough
 		}
 		if row.Index == st.Len()-1 { // nothing more is there: show what is
 			if err := p.Flush(); err != nil {
-				return err
+				return printError{err}
 			}
 		}
 	}
 }
+
+// printError says that the rows are there and cannot be printed.
+type printError struct{ error }
+
+func (e printError) Unwrap() error { return e.error }
 
 // live is a recorder with a pass behind it that prints what it has written.
 type live struct {
@@ -68,8 +72,9 @@ type live struct {
 }
 
 // startLive starts the recorder and the pass. The pass's goroutine ends when
-// the recorder is closed, or when enough was printed or printing failed; then
-// it calls enough.
+// the recorder is closed, or when enough was printed; then it calls enough.
+// Where printing fails it goes on without, for the summary: what ends there is
+// nobody's tunnel.
 func startLive(o record.Options, p *output.Printer, enough func()) (*live, error) {
 	r, err := record.New(o)
 	if err != nil {
@@ -80,9 +85,15 @@ func startLive(o record.Options, p *output.Printer, enough func()) (*live, error
 		defer close(l.done)
 		// The pass ends with the recorder and not with the command, so that
 		// everything that was recorded is printed.
-		if l.summary, l.err = pass(context.Background(), r.Store(), p); l.err != nil {
+		s := session.New(r.Store())
+		l.err = pass(context.Background(), s, r.Store(), p)
+		if errors.As(l.err, new(printError)) {
+			o.Logger.Error("printing stopped; the tunnels go on", "error", l.err)
+			l.err = errors.Join(l.err, pass(context.Background(), s, r.Store(), nil))
+		} else if l.err != nil {
 			enough()
 		}
+		l.summary = s.Seen()
 	}()
 	return l, nil
 }

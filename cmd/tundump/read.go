@@ -73,9 +73,11 @@ func readFile(cmd *cobra.Command, path string, p *output.Printer) (sum session.S
 	if err != nil {
 		return sum, nil, usage(err)
 	}
-	sum, err = pass(cmd.Context(), st, p)
-	if errors.Is(err, store.ErrForeign) {
-		err = usage(err)
+	s := session.New(st)
+	err = pass(cmd.Context(), s, st, p)
+	sum = s.Seen()
+	if serr := st.Err(); serr != nil && errors.Is(err, serr) {
+		err = usage(err) // it is no capture, or nothing that can be read
 	}
 	for _, w := range st.Warnings() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", w)
