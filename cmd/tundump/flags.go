@@ -79,25 +79,52 @@ func (p *printFlags) outputOptions() (output.Options, error) {
 	return o, p.separators(&o)
 }
 
+// printer returns what prints to w, nil if nothing is to be printed or counted.
+func (p *printFlags) printer(w io.Writer, o output.Options) *output.Printer {
+	switch {
+	case !p.quiet:
+		return output.New(w, o)
+	case o.Count > 0:
+		return output.New(io.Discard, o) // counts all the same
+	}
+	return nil
+}
+
+// separators reads -E: header=y, separator=TEXT, or both with a comma between.
 func (p *printFlags) separators(o *output.Options) error {
 	for _, e := range p.options {
-		key, value, _ := strings.Cut(e, "=")
-		switch key {
-		case "header":
-			o.Header = value == "y"
-		case "separator":
-			switch value {
-			case "/t":
-				value = "\t"
-			case "/s":
-				value = " "
+		for rest := e; rest != ""; {
+			key, value, _ := strings.Cut(rest, "=")
+			rest = ""
+			switch key {
+			case "header":
+				value, rest, _ = strings.Cut(value, ",")
+				if value != "y" && value != "n" {
+					return usage(fmt.Errorf("-E %s: header is y or n", e))
+				}
+				o.Header = value == "y"
+			case "separator":
+				if i := strings.Index(value, ",header="); i >= 0 {
+					value, rest = value[:i], value[i+1:]
+				}
+				o.Separator = separator(value)
+			default:
+				return usage(fmt.Errorf("-E %s: there is header=y|n and separator=TEXT", e))
 			}
-			o.Separator = value
-		default:
-			return usage(fmt.Errorf("-E %s: there is header=y|n and separator=TEXT", e))
 		}
 	}
 	return nil
+}
+
+// separator reads tshark's words for a tab and a space.
+func separator(s string) string {
+	switch s {
+	case "/t":
+		return "\t"
+	case "/s":
+		return " "
+	}
+	return s
 }
 
 func unknownField(name string) error {

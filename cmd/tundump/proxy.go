@@ -16,7 +16,6 @@ import (
 	"tundump/capture"
 	"tundump/capture/intercept"
 	"tundump/capture/proxy"
-	"tundump/cmd/tundump/output"
 	"tundump/decode"
 	"tundump/decode/field"
 	"tundump/decode/filter"
@@ -169,12 +168,10 @@ func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger) (start func
 	if err != nil {
 		return nil, err
 	}
-	var printer *output.Printer
-	if !f.print.quiet && f.record.path != "-" {
-		printer = output.New(cmd.OutOrStdout(), po)
-	} else if po.Count > 0 {
-		printer = output.New(io.Discard, po) // counts all the same
+	if f.record.path == "-" {
+		f.print.quiet = true
 	}
+	printer := f.print.printer(cmd.OutOrStdout(), po)
 	return func(enough func()) (*live, error) { return startLive(ro, printer, enough) }, nil
 }
 

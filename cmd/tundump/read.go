@@ -47,16 +47,11 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
 	if err != nil {
 		return err
 	}
-	var p *output.Printer
-	if !print.quiet {
-		p = output.New(cmd.OutOrStdout(), po)
-	}
+	p := print.printer(cmd.OutOrStdout(), po)
 	for _, path := range files {
 		sum, lost, err := readFile(cmd, path, p)
 		switch {
-		case errors.Is(err, errEnough):
-			return nil
-		case cmd.Context().Err() != nil:
+		case errors.Is(err, errEnough), cmd.Context().Err() != nil:
 			writeSummary(cmd.ErrOrStderr(), sum, lost)
 			return nil
 		case err != nil:
