@@ -100,7 +100,13 @@ opens, and brings a server and a client of its own.`,
 		SuggestionsMinimumDistance: 2,
 		SilenceUsage:               true,
 		Args:                       cobra.ArbitraryArgs,
-		RunE:                       openOrHelp,
+	}
+	showVersion := root.Flags().Bool("version", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *showVersion {
+			return printVersion(cmd)
+		}
+		return openOrHelp(cmd, args)
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
@@ -118,8 +124,11 @@ func openOrHelp(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return cmd.Help()
-	case len(args) == 1 && isFile(args[0]):
+	case len(args) == 1 && (args[0] == "-" || isFile(args[0])):
 		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"})
+	}
+	if isFile(args[0]) {
+		return usage(fmt.Errorf("one file can be opened, and %d are named; tundump read prints several", len(args)))
 	}
 	what := fmt.Sprintf("%q is neither a command nor a file", args[0])
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
