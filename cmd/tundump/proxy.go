@@ -81,7 +81,7 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	chain, err := f.interceptors()
+	chain, err := f.interceptors(cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -176,10 +176,10 @@ func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger) (start func
 }
 
 // interceptors returns what --drop and --inject ask for; nil for nothing.
-func (f *proxyFlags) interceptors() (intercept.Interceptor, error) {
+func (f *proxyFlags) interceptors(stdin io.Reader) (intercept.Interceptor, error) {
 	var chain intercept.Chain
 	if f.inject != "" {
-		i, err := injection(f.inject)
+		i, err := injection(f.inject, stdin)
 		if err != nil {
 			return nil, usage(fmt.Errorf("--inject: %w", err))
 		}
@@ -202,19 +202,23 @@ func (f *proxyFlags) interceptors() (intercept.Interceptor, error) {
 const maxInject = 64 << 20
 
 // injection reads "FILE" or "c2s:FILE" or "s2c:FILE".
-func injection(arg string) (intercept.Interceptor, error) {
+func injection(arg string, stdin io.Reader) (intercept.Interceptor, error) {
 	dir, path := decode.ClientToServer, arg
 	if rest, ok := strings.CutPrefix(arg, "s2c:"); ok {
 		dir, path = decode.ServerToClient, rest
 	} else if rest, ok := strings.CutPrefix(arg, "c2s:"); ok {
 		path = rest
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	var from io.Reader = stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
 	}
-	defer file.Close()
-	b, err := io.ReadAll(io.LimitReader(file, maxInject+1))
+	b, err := io.ReadAll(io.LimitReader(from, maxInject+1))
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +226,9 @@ func injection(arg string) (intercept.Interceptor, error) {
 		return nil, fmt.Errorf("%s is over %s", path, size(maxInject))
 	}
 	records, err := intercept.Records(b)
+	if err == nil && len(records) == 0 {
+		err = errors.New("there is no record in it")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
