@@ -235,6 +235,11 @@ func injection(arg string, stdin io.Reader) (intercept.Interceptor, error) {
 	return intercept.InjectBehindFirst(dir, records), nil
 }
 
+// numberedLater reports a field that events get behind the relay.
+func numberedLater(name string) bool {
+	return name == "tunnel.msg" || strings.HasPrefix(name, "finding.")
+}
+
 // dropFilter compiles a filter into a predicate over records, for many
 // goroutines.
 func dropFilter(text string) (func(decode.Event) bool, error) {
@@ -244,6 +249,11 @@ func dropFilter(text string) (func(decode.Event) bool, error) {
 	}
 	if flt.Cost() > field.FromMessage {
 		return nil, errors.New("only tunnel.* fields can be asked for here: packets are not decoded in the relay")
+	}
+	for _, f := range flt.Fields() {
+		if numberedLater(f.Name) {
+			return nil, fmt.Errorf("%s is not known yet when a message comes: the recorder gives it later", f.Name)
+		}
 	}
 	type scratch struct {
 		message decode.Message

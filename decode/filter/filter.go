@@ -39,6 +39,7 @@ func (e *Error) Error() string { return fmt.Sprintf("filter: column %d: %s", e.C
 type Filter struct {
 	match predicate
 	cost  field.Cost
+	asks  []*field.Field
 }
 
 // Scratch is memory that matching reuses. It is for one goroutine.
@@ -51,6 +52,10 @@ func (f *Filter) Match(r *field.Row, s *Scratch) bool { return f.match(r, s) }
 
 // Cost says what a row must have for the filter to decide.
 func (f *Filter) Cost() field.Cost { return f.cost }
+
+// Fields returns the fields that the filter names, in order, those that stand
+// in it twice twice. The slice must not be changed.
+func (f *Filter) Fields() []*field.Field { return f.asks }
 
 // maxDepth bounds how deep a filter can be nested.
 const maxDepth = 200
@@ -69,13 +74,14 @@ func Compile(text string) (*Filter, error) {
 	if t := p.peek(); t.kind != end {
 		return nil, &Error{t.col, "expected and, or or the end, not " + quote(t.text)}
 	}
-	return &Filter{match: match, cost: p.cost}, nil
+	return &Filter{match: match, cost: p.cost, asks: p.asks}, nil
 }
 
 type parser struct {
 	tokens []token
 	at     int
 	cost   field.Cost
+	asks   []*field.Field
 }
 
 func (p *parser) peek() token { return p.tokens[p.at] }
@@ -156,6 +162,7 @@ func (p *parser) test() (predicate, error) {
 		return nil, &Error{t.col, what}
 	}
 	p.cost = max(p.cost, f.Cost)
+	p.asks = append(p.asks, f)
 	if !isComparison(p.peek()) {
 		return func(r *field.Row, s *Scratch) bool {
 			s.values = f.Values(s.values[:0], r)

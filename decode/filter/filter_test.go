@@ -111,6 +111,9 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	if f.Cost() != field.FromMessage {
 		t.Errorf("cost %d", f.Cost())
 	}
+	if asks := f.Fields(); len(asks) != 3 || asks[0].Name != "tunnel.command" || asks[2].Name != "tunnel.len" {
+		t.Errorf("it asks %d fields", len(asks))
+	}
 }
 
 func FuzzCompile(f *testing.F) {
