@@ -3,6 +3,7 @@ package output
 import (
 	"encoding/hex"
 	"strconv"
+	"unicode/utf8"
 
 	"tundump/capture/session"
 	"tundump/decode/bplist"
@@ -24,6 +25,10 @@ func (p *Printer) details(r *session.Row) {
 		p.endLine()
 		lines := maxDetailLines
 		p.dictionary(r.Message.Root(), 1, &lines)
+		if lines <= 0 {
+			p.text("    … more is not printed")
+			p.endLine()
+		}
 	}
 	if p.opt.Hex {
 		p.hexDump(r.Event.Raw, "    ")
@@ -88,7 +93,11 @@ func (p *Printer) value(name string, v bplist.Value, depth int, lines *int) {
 	default:
 		p.scratch = v.AppendText(p.scratch[:0])
 		if len(p.scratch) > maxDetailText {
-			p.scratch = append(p.scratch[:maxDetailText], "…"...)
+			n := maxDetailText
+			for n > maxDetailText-utf8.UTFMax && !utf8.RuneStart(p.scratch[n]) {
+				n--
+			}
+			p.scratch = append(p.scratch[:n], "…"...)
 		}
 		p.line = packet.AppendSafe(p.line, p.scratch)
 	}
@@ -106,12 +115,17 @@ func (p *Printer) indent(depth int) {
 	}
 }
 
-// hexDump prints bytes as tshark -x does.
+// hexDump prints bytes as tshark -x does: an offset has four digits, or as many
+// as the last one needs.
 func (p *Printer) hexDump(b []byte, margin string) {
+	top := 12
+	for (len(b)-1)>>top > 15 {
+		top += 4
+	}
 	for off := 0; off < len(b); off += 16 {
 		row := b[off:min(off+16, len(b))]
 		p.text(margin)
-		for shift := 12; shift >= 0; shift -= 4 {
+		for shift := top; shift >= 0; shift -= 4 {
 			p.line = append(p.line, "0123456789abcdef"[off>>shift&15])
 		}
 		p.text("  ")

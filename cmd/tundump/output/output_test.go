@@ -261,6 +261,28 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// What is too long for a tree is cut, and the cut is shown; offsets do not
+// begin again at 64 KiB.
+func TestLongMessages(t *testing.T) {
+	long := build(t, "command", 1, "identifier", 7, "data", make([]byte, 70_000))
+	out := printed(t, output.Options{Hex: true}, decode.Event{Kind: decode.Record, Raw: long})
+	for _, want := range []string{"\n    00000  ", "\n    0fff0  ", "\n    10000  ", "\n    11170  "} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("%q stands in it %d times", want, strings.Count(out, want))
+		}
+	}
+	wide := build(t, "command", 9, "identifier", 0, strings.Repeat("x", 3), "a"+strings.Repeat("ü", 300))
+	out = printed(t, output.Options{Detail: true}, decode.Event{Kind: decode.Record, Raw: wide})
+	if !strings.Contains(out, "ü… [") || strings.Contains(out, `\x`) {
+		t.Errorf("a long string is not cut between characters:\n%s", out)
+	}
+	out = printed(t, output.Options{Detail: true, Messages: true}, decode.Event{Kind: decode.Record,
+		Raw: build(t, "command", 8, "identifier", 7, "packets", make([][]byte, 3000), "protocols", make([]int64, 3000))})
+	if n := strings.Count(out, "\n"); n > 2100 || !strings.Contains(out, "more is not printed") {
+		t.Errorf("%d lines, and no word of a cut", n)
+	}
+}
+
 func BenchmarkText(b *testing.B) {
 	for _, format := range []output.Format{output.Text, output.JSON} {
 		b.Run(fmt.Sprint(format), func(b *testing.B) {
