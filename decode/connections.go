@@ -31,6 +31,7 @@ type Connections struct {
 	Midstream bool
 
 	open     map[int64]*connection
+	closed   int // of open
 	overflow bool
 }
 
@@ -88,7 +89,7 @@ func (c *Connections) Check(m *Message) {
 		c.suspend(m, e)
 	case Close:
 		if n, _ := m.Int(KeyCloseType); n != CloseNone {
-			e.closed = true
+			c.close(e)
 		}
 	}
 }
@@ -114,22 +115,35 @@ func (c *Connections) opened(m *Message) {
 	if c.open == nil {
 		c.open = make(map[int64]*connection)
 	}
-	if len(c.open) >= maxConnections {
-		c.forgetClosed()
-	}
-	if len(c.open) >= maxConnections {
+	old := c.open[m.Identifier]
+	if old == nil && len(c.open) >= maxConnections && !c.forgetClosed() {
 		c.overflow = true
 		return
+	}
+	if old != nil && old.closed {
+		c.closed--
 	}
 	c.open[m.Identifier] = &connection{kind: kind}
 }
 
-func (c *Connections) forgetClosed() {
+func (c *Connections) close(e *connection) {
+	e.closed = true
+	c.closed++
+}
+
+// forgetClosed makes room. It does nothing and reports false unless there is
+// enough to forget for what the search costs.
+func (c *Connections) forgetClosed() bool {
+	if c.closed < maxConnections/8 {
+		return false
+	}
 	for id, e := range c.open {
 		if e.closed {
 			delete(c.open, id)
 		}
 	}
+	c.closed = 0
+	return true
 }
 
 func (c *Connections) result(m *Message, e *connection) {
@@ -140,7 +154,7 @@ func (c *Connections) result(m *Message, e *connection) {
 	switch {
 	case !ok:
 	case n != ResultSuccess:
-		e.closed = true
+		c.close(e)
 	case e.kind == ConnIP && !m.Configuration().Exists():
 		m.problem(ProblemConfigurationMissing, m.Root().Span(), Unstated, FailsStart, "success without a configuration")
 	}
@@ -167,7 +181,12 @@ func checkFlow(m *Message, e *connection) {
 	}
 }
 
+// suspend follows what the client sends: what the server sends of it has no
+// effect, because no client class overrides it.
 func (c *Connections) suspend(m *Message, e *connection) {
+	if m.Dir == ServerToClient {
+		return
+	}
 	if m.Command == Suspend {
 		e.suspended++
 		return
@@ -176,7 +195,7 @@ func (c *Connections) suspend(m *Message, e *connection) {
 		e.suspended--
 		return
 	}
-	if e.kind == ConnIP && m.Dir == ClientToServer {
+	if e.kind == ConnIP {
 		m.problem(ProblemResume, m.spanOf(KeyCommand), Crashes, Ignores, "resume of an ip connection that is not suspended")
 	}
 }
