@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"encoding/binary"
-	"fmt"
-
 	"tundump/capture"
 	"tundump/capture/intercept"
 	"tundump/decode"
@@ -126,23 +123,10 @@ func (p *pipe) tell(span frame.Span, flags decode.Flags) {
 	case frame.Unframed:
 		ev.Kind = decode.Unframed
 		if span.Lost {
-			ev.Detail = &decode.Detail{Reason: lostReason(raw, span.Bad)}
+			ev.Detail = &decode.Detail{Reason: span.Reason(raw)}
 		}
 	}
 	p.b.Events = append(p.b.Events, ev)
-}
-
-// lostReason says why raw, where the framing was lost, is no record.
-func lostReason(raw []byte, bad uint32) string {
-	switch {
-	case bad > frame.MaxLen:
-		return fmt.Sprintf("length %d is more than %d", bad, frame.MaxLen)
-	case len(raw) >= frame.HeaderLen && binary.LittleEndian.Uint32(raw) < frame.HeaderLen:
-		return fmt.Sprintf("length %d is less than %d", binary.LittleEndian.Uint32(raw), frame.HeaderLen)
-	case len(raw) >= frame.HeaderLen:
-		return fmt.Sprintf("no property list fits length %d", binary.LittleEndian.Uint32(raw))
-	}
-	return fmt.Sprintf("%d bytes before a record", len(raw))
 }
 
 // insert sends what the sender never sent, at head. flags has Edited for what

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -297,6 +298,40 @@ func BenchmarkScanner(b *testing.B) {
 				b.Fatal("no span")
 			}
 			at += sp.Len
+		}
+	}
+}
+
+// After Seek nothing is taken for a record that has no trailer at its end.
+func TestSeek(t *testing.T) {
+	rec := record(list(73))
+	for _, tt := range []struct {
+		name   string
+		before []byte
+	}{
+		{"at a record", nil},
+		{"a length and no record", []byte{4, 0, 0, 0}},
+		{"inside a record", rec[20:]},
+		{"a length that reaches into the next record", []byte{20, 0, 0, 0, 1, 2}},
+	} {
+		b := slices.Concat(tt.before, rec, rec)
+		var s Scanner
+		s.Seek()
+		var got []Span
+		for len(b) > 0 {
+			span, ok := s.Next(b, End)
+			if !ok {
+				t.Fatalf("%s: stuck with %d bytes", tt.name, len(b))
+			}
+			got = append(got, span)
+			b = b[span.Len:]
+		}
+		want := []Span{{Kind: Record, Len: len(rec)}, {Kind: Record, Len: len(rec)}}
+		if n := len(tt.before); n > 0 {
+			want = append([]Span{{Kind: Unframed, Len: n, Lost: true}}, want...)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package frame
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 )
 
 // Kind says what a [Span] is.
@@ -24,6 +25,22 @@ type Span struct {
 	Len  int    // in bytes, at least 1
 	Bad  uint32 // Unframed: the length field that no record can have, where that is why; else 0
 	Lost bool   // Unframed: the framing was lost at this span's first byte, not before
+}
+
+// Reason says in one line why raw, the span's bytes, is no record. It is for
+// spans that have Lost set.
+func (s Span) Reason(raw []byte) string {
+	switch {
+	case s.Bad > MaxLen:
+		return fmt.Sprintf("length %d is more than %d", s.Bad, MaxLen)
+	case len(raw) < HeaderLen:
+		return fmt.Sprintf("%d bytes before a record", len(raw))
+	}
+	l := binary.LittleEndian.Uint32(raw)
+	if l < HeaderLen {
+		return fmt.Sprintf("length %d is less than %d", l, HeaderLen)
+	}
+	return fmt.Sprintf("no property list fits length %d", l)
 }
 
 // Mode says what is known about the bytes after the pending ones.
@@ -84,6 +101,11 @@ func (s *Scanner) Next(pending []byte, mode Mode) (span Span, ok bool) {
 	}
 	return s.resync(pending, mode)
 }
+
+// Seek makes s look for the next record: bytes are missing before the pending
+// ones, which may begin inside one. What the pending bytes began with before is
+// forgotten.
+func (s *Scanner) Seek() { *s = Scanner{lost: true} }
 
 // atBoundary looks at pending as the beginning of a record. It sets lost if
 // that cannot be.
@@ -168,6 +190,9 @@ func (s *Scanner) resync(b []byte, mode Mode) (Span, bool) {
 	switch {
 	case q >= chunk:
 		return s.unframed(chunk, true), true
+	case found && q == 0: // after Seek
+		*s = Scanner{}
+		return s.atBoundary(b, mode)
 	case found:
 		return s.unframed(q, false), true
 	case mode == End:

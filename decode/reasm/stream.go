@@ -66,6 +66,14 @@ func (s *Stream) Ended() bool { return s.ended }
 // because others before them are missing.
 func (s *Stream) Waiting() bool { return len(s.held) > 0 || s.hasFin && !s.ended }
 
+// Near reports whether seq is within 16 MiB of where the stream stands, or
+// nothing is known of it: a RST that is farther away was made up.
+func (s *Stream) Near(seq uint32) bool {
+	const near = 16 << 20
+	d := distance(seq, s.seq(s.next))
+	return s.state == unknown || -near < d && d < near
+}
+
 // Begins says that the first byte of a stream has sequence number seq. The
 // acknowledgement in the other direction's SYN says so even if this one's SYN
 // was not captured.
