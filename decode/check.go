@@ -280,7 +280,7 @@ func (t *tally) add(v bplist.Value, i int) {
 // expanded, and reports whether there is one that is no data.
 func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
 	var noData, empty, large, noNumber, noInteger, unfit tally
-	families, size := 0, 0
+	families, size, limit := 0, 0, max(maxExpanded, m.size)
 	if isArray(q) {
 		families = q.Len()
 	}
@@ -291,7 +291,7 @@ func (m *Message) collect(p, q bplist.Value) (mistyped bool) {
 		if c.data, ok = e.Data(); !ok {
 			noData.add(e, i)
 		}
-		if size += len(c.data); size > maxExpanded && i > 0 || i == maxPackets {
+		if size += len(c.data); size > limit && i > 0 || i == maxPackets {
 			break
 		}
 		if ok && len(c.data) == 0 {

@@ -121,8 +121,9 @@ const (
 // packets are not shared.
 const maxPackets = 8192
 
-// maxExpanded bounds the bytes of packets that one message is taken to carry.
-// Shared references can make a record of 124 KB stand for gigabytes.
+// maxExpanded bounds the bytes of packets that one message is taken to carry,
+// unless it is longer itself. Shared references can make a record of 124 KB
+// stand for gigabytes.
 const maxExpanded = 1 << 20
 
 // ErrNoMessage says that a payload is nothing that has fields. The message's
@@ -150,6 +151,7 @@ type Message struct {
 
 	packets    []carried // as many as may be expanded
 	packetsAll int       // how many the array has
+	size       int       // of the record
 }
 
 // carried is one element of packets and what protocols says of it.
@@ -167,6 +169,7 @@ const keepPackets = 1024
 // anything less is in m.Problems, and what could be decoded is there.
 func (m *Message) Decode(ev Event) error {
 	m.reset(ev.Dir)
+	m.size = len(ev.Raw)
 	if len(ev.Raw) > frame.MaxLen {
 		m.problem(ProblemOversize, bplist.Span{Len: frame.HeaderLen}, ClosesTunnel, ClosesTunnel,
 			"length %d is over the %d bytes that the genuine ends accept", len(ev.Raw), frame.MaxLen)

@@ -138,6 +138,18 @@ func TestSharedPacketsAreBounded(t *testing.T) {
 	}
 }
 
+// A message that is far too long for a genuine end is decoded whole.
+func TestLongMessage(t *testing.T) {
+	raw := packets(t, 2000, 1400)
+	var m decode.Message
+	if err := m.Decode(decode.Event{Kind: decode.Record, Raw: raw}); err != nil {
+		t.Fatal(err)
+	}
+	if m.PacketCount() != 2000 || len(m.Problems) != 1 || m.Problems[0].Code != decode.ProblemOversize {
+		t.Errorf("%d packets of 2000; %v", m.PacketCount(), m.Problems)
+	}
+}
+
 func TestDecodeDoesNotAllocate(t *testing.T) {
 	ev := decode.Event{Raw: packets(t, 32, 1400)}
 	var m decode.Message
