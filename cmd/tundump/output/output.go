@@ -18,6 +18,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,16 +194,17 @@ func (p *Printer) jsonRow(r *session.Row) {
 				p.jsonField(f, row)
 			}
 		}
+		raw := ""
 		if p.opt.Hex && kind != "finding" {
-			name := "tunnel.raw"
+			raw = "tunnel.raw"
 			if kind == "packet" {
-				name = "frame.raw"
+				raw = "frame.raw"
 			}
-			f, _ := field.Lookup(name)
+			f, _ := field.Lookup(raw)
 			p.jsonField(f, row)
 		}
-		for _, f := range p.opt.Fields {
-			if !printed(kind, f) {
+		for i, f := range p.opt.Fields {
+			if !printed(kind, f) && f.Name != raw && !slices.Contains(p.opt.Fields[:i], f) {
 				p.jsonField(f, row)
 			}
 		}

@@ -261,6 +261,30 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// An object has no key twice, whatever is asked for.
+func TestJSONKeysAreUnique(t *testing.T) {
+	var opt output.Options
+	opt.Format, opt.Hex = output.JSON, true
+	for _, name := range []string{"tunnel.raw", "frame.raw", "tunnel.len", "tunnel.raw", "tunnel.len", "ip.src"} {
+		f, ok := field.Lookup(name)
+		if !ok {
+			t.Fatal(name)
+		}
+		opt.Fields = append(opt.Fields, f)
+	}
+	out := printed(t, opt, events(t)...)
+	for line := range strings.Lines(out) {
+		for _, f := range opt.Fields {
+			if n := strings.Count(line, `"`+f.Name+`":`); n > 1 {
+				t.Errorf("%s stands %d times in %s", f.Name, n, line)
+			}
+		}
+	}
+	if !strings.Contains(out, `"tunnel.raw":`) || !strings.Contains(out, `"frame.raw":`) {
+		t.Errorf("no bytes in\n%s", out)
+	}
+}
+
 // What is too long for a tree is cut, and the cut is shown; offsets do not
 // begin again at 64 KiB.
 func TestLongMessages(t *testing.T) {
