@@ -31,6 +31,7 @@ import (
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/field"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -43,6 +44,7 @@ type Session struct {
 	buf     []byte
 	message decode.Message
 	parser  *packet.Parser
+	flows   *flow.Table
 
 	sum       Summary
 	published atomic.Pointer[Summary]
@@ -50,7 +52,7 @@ type Session struct {
 
 // New returns a session that begins at the store's oldest row.
 func New(st *store.Store) *Session {
-	s := &Session{store: st, next: st.First(), tunnels: make(map[uint32]*Tunnel), parser: packet.NewParser()}
+	s := &Session{store: st, next: st.First(), tunnels: make(map[uint32]*Tunnel), parser: packet.NewParser(), flows: flow.New(flow.Options{})}
 	s.published.Store(&Summary{})
 	return s
 }
@@ -88,6 +90,7 @@ type Carried struct {
 	Family int64 // from protocols, -1 if none
 	Data   []byte
 	Facts  packet.Facts
+	Flow   flow.Analysis
 }
 
 // keepRows is how many packets' facts are kept room for.
@@ -207,7 +210,15 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 	p := &s.row.Packets[n]
 	p.Index, p.Family, p.Data = i, family, pkt
 	s.parser.Facts(pkt, &p.Facts)
+	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts}, &p.Flow)
+	if p.Flow.Flags.Repeats() { // its bytes are not what comes next in the stream
+		p.Facts.App = packet.NoApp
+	}
 }
+
+// Flows returns the flows that the pass follows. It is for the goroutine that
+// calls Next.
+func (s *Session) Flows() *flow.Table { return s.flows }
 
 // MessageRow returns the row's fields. It is valid until the next call of a
 // method of r.
@@ -221,7 +232,7 @@ func (r *Row) MessageRow() *field.Row {
 func (r *Row) PacketRow(i int) *field.Row {
 	p := &r.Packets[i]
 	r.fields = field.Row{Event: &r.Event, Message: r.Message, Parser: r.parser,
-		Packet: &p.Facts, Data: p.Data, Number: r.FirstPacket + int64(i), Index: p.Index, Family: p.Family}
+		Packet: &p.Facts, Flow: &p.Flow, Data: p.Data, Number: r.FirstPacket + int64(i), Index: p.Index, Family: p.Family}
 	return &r.fields
 }
 

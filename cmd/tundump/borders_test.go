@@ -24,6 +24,7 @@ var borders = map[string][]string{
 	"decode/packet":      {},
 	"decode/reasm":       {},
 	"decode/stream":      {"decode", "decode/frame", "decode/packet", "decode/reasm"},
+	"decode/flow":        {"decode/packet", "decode/reasm"},
 	"decode/field":       {"decode", "decode/bplist", "decode/packet", "decode/flow"},
 	"decode/filter":      {"decode/field"},
 	"capture":            {"decode"},

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"tundump/decode"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -29,10 +30,11 @@ type Row struct {
 
 	// Of an inner packet:
 	Packet *packet.Facts
-	Data   []byte // its bytes
-	Number int64  // in the capture, from 1
-	Index  int    // in its message, from 0
-	Family int64  // from protocols, -1 if it has none
+	Flow   *flow.Analysis // what its flow says of it; nil if flows are not followed
+	Data   []byte         // its bytes
+	Number int64          // in the capture, from 1
+	Index  int            // in its message, from 0
+	Family int64          // from protocols, -1 if it has none
 	Parser *packet.Parser
 
 	// Of a finding:
@@ -66,6 +68,9 @@ type Field struct {
 
 	// Combines: it repeats other fields for the filter's sake, as ip.addr does.
 	Combines bool
+	// NeedsFlow: it depends on the packets before this one in its flow, so it
+	// has no value where flows are not followed.
+	NeedsFlow bool
 	// OnRequest: printed only when it is asked for by name.
 	OnRequest bool
 
@@ -135,7 +140,7 @@ func distance(a, b string, limit int) int {
 	return row[len(b)]
 }
 
-var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), dnsFields())
+var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), flowFields(), dnsFields())
 
 var index = func() map[string]int {
 	m := make(map[string]int, len(table))

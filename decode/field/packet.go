@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -58,7 +59,10 @@ func frameFields() []Field {
 			}},
 		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, safeValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
+				if r.Flow == nil {
+					return append(dst, safeValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
+				}
+				return append(dst, safeValue(string(flow.AppendInfo(nil, r.Parser, r.Packet, r.Flow))))
 			}},
 	}
 }

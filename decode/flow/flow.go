@@ -220,11 +220,16 @@ func side(second bool) uint8 {
 	return 0
 }
 
-// about finds the flow of the packet that an ICMP error quotes.
+// about finds the flow of the packet that an ICMP error quotes. A quoted UDP
+// packet that is the first of its flow counts as one in tshark, a TCP packet
+// does not; so it is here.
 func (t *Table) about(p *Packet, quoted []byte, a *Analysis) {
 	q := &t.quoted
 	t.parser.Facts(quoted, q)
-	if q.Transport != packet.TCP && q.Transport != packet.UDP || q.FragOffset > 0 || !q.Dst.IsValid() {
+	if q.Transport != packet.TCP && q.Transport != packet.UDP || q.IsFragment() || !q.Dst.IsValid() {
+		return
+	}
+	if k, _ := keyOf(p.Tunnel, q); t.flows[k] == nil && (q.Transport == packet.TCP || !q.L4Complete) {
 		return
 	}
 	fl, second := t.lookup(p.Tunnel, q, p.Time)

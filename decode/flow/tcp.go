@@ -26,9 +26,10 @@ type end struct {
 	blind      bool // what is in flight is not known: a segment is missing
 	lastFlags  Flags
 
-	nextAt   int64 // when next grew
-	ackAt    int64 // when ack was sent
-	acker    int64 // number of the first packet with this ack
+	nextAt   int64  // when next grew
+	ackAt    int64  // when ack was sent
+	sacked   uint32 // bytes that its last segment acknowledged selectively
+	acker    int64  // number of the first packet with this ack
 	repeated uint32
 	unacked  unacked
 }
@@ -61,14 +62,13 @@ func (c *tcp) pair(second bool) (from, to *end) {
 }
 
 // reusedBy reports whether a SYN, f, begins a new connection between the same
-// ports: it counts from elsewhere, or this one has ended. If it does not, it
-// is the same SYN again.
+// ports: it counts from elsewhere. If it does not, it is the same SYN again.
 func (c *tcp) reusedBy(second bool, f *packet.Facts) bool {
 	from, _ := c.pair(second)
 	if !from.hasBase {
 		return false
 	}
-	if f.Seq != from.base || c.complete&(SawRST|SawFIN) != 0 {
+	if f.Seq != from.base {
 		return true
 	}
 	// What a reset that answers a SYN may have moved is as it was.
@@ -101,11 +101,13 @@ func (c *tcp) packet(p *Packet, second bool, a *Analysis, segs *pool) {
 		from.advance(&s, p.Number, a, segs)
 		to.acknowledged(&s, a, segs)
 		if s.len > 0 && !from.blind {
-			a.InFlight = from.unacked.span(segs, from.base)
+			a.InFlight = from.inFlight(segs, to.sacked, f.Flags&packet.FIN != 0)
 		}
 	}
 	c.handshake(f, p.Time, from, to)
-	a.InitialRTT = c.initialRTT
+	if a.Flags != 0 || a.AckOf != 0 || a.InFlight != 0 {
+		a.InitialRTT = c.initialRTT
+	}
 	a.Base = packet.Base{Seq: from.base, Ack: to.base, WScale: uint8(max(0, from.scale))}
 }
 
@@ -153,12 +155,14 @@ func (c *tcp) progress(f *packet.Facts) {
 // counts if both SYNs offer one, RFC 7323 section 2.2.
 func (c *tcp) handshake(f *packet.Facts, now int64, from, to *end) {
 	if f.Flags&packet.SYN != 0 {
-		from.scale = int8(min(f.WScale, 14))
-		if from.scale < 0 {
-			from.scale = scaleNone
+		if f.WScale >= 0 {
+			from.scale = min(f.WScale, 14)
 		}
-		if f.Flags&packet.ACK != 0 && (from.scale == scaleNone || to.scale == scaleNone) {
+		switch {
+		case from.scale == scaleUnknown:
 			from.scale, to.scale = scaleNone, scaleNone
+		case f.Flags&packet.ACK != 0 && to.scale == scaleNone:
+			from.scale = scaleNone
 		}
 		if f.Flags&packet.ACK == 0 {
 			c.hasSYN, c.synAt = true, now
@@ -200,6 +204,7 @@ func (from *end) judgeSequence(s *segmentFacts, to *end, expected bool, a *Analy
 	if from.hasNext && before(from.next, s.Seq) && s.Facts.Flags&packet.RST == 0 {
 		a.Flags |= LostSegment
 		from.blind = true
+		from.ackable, from.hasAckable = from.next, true
 	}
 	if s.len <= 1 && s.plain && from.hasNext && s.Seq == from.next-1 {
 		a.Flags |= KeepAlive
@@ -225,16 +230,11 @@ func (from *end) judgeAck(s *segmentFacts, to *end, expected bool, number int64,
 	if s.len > 0 || !s.plain || !expected || !from.hasWindow || s.Window != from.window {
 		return
 	}
-	probed := s.Ack == from.ack || s.Ack == from.ack+1
 	switch {
-	case s.Window != 0 && probed && to.lastFlags&KeepAlive != 0:
+	case s.Window != 0 && (s.Ack == from.ack || s.Ack == from.ack+1) && to.lastFlags&KeepAlive != 0:
 		a.Flags |= KeepAliveAck
-	case s.Window == 0 && probed && to.lastFlags&ZeroWindowProbe != 0:
+	case s.Window == 0 && s.Ack == from.ack && to.lastFlags&ZeroWindowProbe != 0:
 		a.Flags |= ZeroWindowProbeAck
-		if s.Ack == from.ack+1 { // the receiver took the probe's byte
-			to.next, to.ackable = s.Ack, s.Ack
-			to.hasNext, to.hasAckable = true, true
-		}
 	case s.Window != 0 && s.Ack == from.ack:
 		from.repeated++
 		a.Flags |= DuplicateAck
@@ -272,6 +272,9 @@ func (c *tcp) repetition(s *segmentFacts, from, to *end, flags Flags) Flags {
 	if limit == 0 {
 		limit = orderWithin
 	}
+	if s.Flags&(packet.SYN|packet.FIN) != 0 {
+		segEnd++
+	}
 	if within(s.time-from.nextAt, limit) && segEnd != from.next {
 		return OutOfOrder
 	}
@@ -298,6 +301,7 @@ func (from *end) advance(s *segmentFacts, number int64, a *Analysis, segs *pool)
 		}
 	}
 	from.window, from.hasWindow = s.Window, true
+	from.sacked = s.SACKed
 	from.sentSYN = s.Flags&packet.SYN != 0
 	from.ack, from.ackAt = s.Ack, s.time
 	from.lastFlags = a.Flags
@@ -305,10 +309,20 @@ func (from *end) advance(s *segmentFacts, number int64, a *Analysis, segs *pool)
 
 // acknowledged takes off what the segment acknowledges of what e sent.
 func (e *end) acknowledged(s *segmentFacts, a *Analysis, segs *pool) {
-	if s.Flags&packet.ACK == 0 {
-		return
-	}
 	if m, ok := e.unacked.acknowledge(segs, s.Ack); ok {
 		a.AckOf, a.AckRTT = m.number, s.time-m.time
 	}
+}
+
+// inFlight returns the bytes that e sent and that were not acknowledged, not
+// even selectively.
+func (e *end) inFlight(segs *pool, sacked uint32, fin bool) uint32 {
+	n := e.unacked.span(segs, e.base)
+	if fin && n > 0 { // does not count
+		n--
+	}
+	if n >= 2_000_000_000 { // not a window: numbers that do not belong together
+		return 0
+	}
+	return max(n, sacked) - sacked
 }

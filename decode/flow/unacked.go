@@ -118,8 +118,8 @@ func (u *unacked) drop(p *pool, prev, i uint32) {
 	s.next, p.free = p.free, i
 }
 
-// span returns the number of bytes from the first unacknowledged to the last,
-// counted from base.
+// span returns the number of bytes from the first unacknowledged to the last.
+// base is where the direction's numbers are counted from.
 func (u *unacked) span(p *pool, base uint32) uint32 {
 	if u.head == 0 {
 		return 0

@@ -166,6 +166,7 @@ type Facts struct {
 	MSS           uint16 // 0: no option
 	WScale        int8   // the shift count; -1: no option
 	SACKPermitted bool
+	SACKed        uint32 // bytes acknowledged selectively, the ranges' lengths added up
 	HasTS         bool
 	TSVal, TSEcr  uint32
 

@@ -96,6 +96,10 @@ func (f *Facts) tcpOptions(opts []byte) {
 			f.WScale = int8(min(data[0], 127))
 		case kind == optSACKPermitted && len(data) == 0:
 			f.SACKPermitted = true
+		case kind == optSACK:
+			for ; len(data) >= 8; data = data[8:] {
+				f.SACKed += binary.BigEndian.Uint32(data[4:]) - binary.BigEndian.Uint32(data)
+			}
 		case kind == optTimestamps && len(data) == 8:
 			f.HasTS = true
 			f.TSVal = binary.BigEndian.Uint32(data)

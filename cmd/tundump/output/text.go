@@ -7,6 +7,7 @@ import (
 
 	"tundump/capture/session"
 	"tundump/decode"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -183,7 +184,7 @@ func (p *Printer) packet(r *session.Row, i int) bool {
 	p.addresses(f)
 	p.line = f.AppendProtocol(p.line)
 	p.line = append(p.line, ' ')
-	p.info(f)
+	p.info(f, &r.Packets[i].Flow)
 	if p.opt.Verbose {
 		p.text(" [", strconv.Itoa(f.Len), " bytes ttl ", strconv.Itoa(int(f.TTL)), " id ", strconv.Itoa(int(f.ID)), " af ", strconv.FormatInt(r.Packets[i].Family, 10), "]")
 	}
@@ -230,15 +231,16 @@ func (p *Printer) endpoint(f *packet.Facts, source, ports bool) {
 
 // info writes the info column without the ports, which stand beside the
 // addresses already.
-func (p *Printer) info(f *packet.Facts) {
-	at := len(p.line)
-	p.line = p.parser.AppendInfo(p.line, f, packet.Base{})
+func (p *Printer) info(f *packet.Facts, a *flow.Analysis) {
+	p.line = a.AppendNotes(p.line)
+	notes := len(p.line)
+	p.line = p.parser.AppendInfo(p.line, f, a.Base)
 	p.scratch = strconv.AppendUint(p.scratch[:0], uint64(f.SrcPort), 10)
 	p.scratch = append(p.scratch, " → "...)
 	p.scratch = strconv.AppendUint(p.scratch, uint64(f.DstPort), 10)
 	p.scratch = append(p.scratch, ' ')
-	if bytes.HasPrefix(p.line[at:], p.scratch) {
-		p.line = append(p.line[:at], p.line[at+len(p.scratch):]...)
+	if bytes.HasPrefix(p.line[notes:], p.scratch) {
+		p.line = append(p.line[:notes], p.line[notes+len(p.scratch):]...)
 	}
 }
 

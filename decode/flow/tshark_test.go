@@ -1,0 +1,336 @@
+package flow_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"tundump/decode/flow"
+	"tundump/decode/packet"
+)
+
+// timed is a packet and when it passed, in nanoseconds.
+type timed struct {
+	time int64
+	data []byte
+}
+
+// compared are the fields that tshark judges. What a flag of the analysis is,
+// agrees where neither has it, too: those are counted by the packets on which
+// either has it.
+var compared = []string{
+	"tcp.stream", "udp.stream", "tcp.seq", "tcp.ack", "tcp.window_size", "tcp.completeness",
+	"tcp.analysis.retransmission", "tcp.analysis.fast_retransmission", "tcp.analysis.spurious_retransmission",
+	"tcp.analysis.out_of_order", "tcp.analysis.reused_ports", "tcp.analysis.lost_segment", "tcp.analysis.ack_lost_segment",
+	"tcp.analysis.window_update", "tcp.analysis.window_full", "tcp.analysis.keep_alive", "tcp.analysis.keep_alive_ack",
+	"tcp.analysis.duplicate_ack", "tcp.analysis.duplicate_ack_num", "tcp.analysis.duplicate_ack_frame",
+	"tcp.analysis.zero_window_probe", "tcp.analysis.zero_window", "tcp.analysis.zero_window_probe_ack",
+	"tcp.analysis.acks_frame", "tcp.analysis.ack_rtt", "tcp.analysis.initial_rtt", "tcp.analysis.bytes_in_flight",
+	"dns.time", "dns.response_to", "_ws.col.Info",
+}
+
+var flagFields = map[string]flow.Flags{
+	"tcp.analysis.retransmission":          flow.Retransmission | flow.FastRetransmission | flow.Spurious,
+	"tcp.analysis.fast_retransmission":     flow.FastRetransmission,
+	"tcp.analysis.spurious_retransmission": flow.Spurious,
+	"tcp.analysis.out_of_order":            flow.OutOfOrder,
+	"tcp.analysis.reused_ports":            flow.ReusedPorts,
+	"tcp.analysis.lost_segment":            flow.LostSegment,
+	"tcp.analysis.ack_lost_segment":        flow.AckedUnseen,
+	"tcp.analysis.window_update":           flow.WindowUpdate,
+	"tcp.analysis.window_full":             flow.WindowFull,
+	"tcp.analysis.keep_alive":              flow.KeepAlive,
+	"tcp.analysis.keep_alive_ack":          flow.KeepAliveAck,
+	"tcp.analysis.duplicate_ack":           flow.DuplicateAck,
+	"tcp.analysis.zero_window_probe":       flow.ZeroWindowProbe,
+	"tcp.analysis.zero_window":             flow.ZeroWindow,
+	"tcp.analysis.zero_window_probe_ack":   flow.ZeroWindowProbeAck,
+}
+
+// ours prints what the analysis says as tshark prints its fields.
+func ours(p *packet.Parser, f *packet.Facts, a *flow.Analysis) map[string]string {
+	m := map[string]string{}
+	number := func(name string, n int64, is bool) {
+		if is {
+			m[name] = strconv.FormatInt(n, 10)
+		}
+	}
+	seconds := func(name string, ns int64, is bool) {
+		if is {
+			m[name] = fmt.Sprintf("%d.%09d", ns/1e9, ns%1e9)
+		}
+	}
+	number("dns.response_to", a.AnswerTo, f.App != packet.NoApp && a.AnswerTo != 0)
+	seconds("dns.time", a.Latency, f.App != packet.NoApp && a.AnswerTo != 0)
+	number("udp.stream", a.Stream, a.Proto == packet.UDP)
+	number("tcp.stream", a.Stream, a.Proto == packet.TCP)
+	if a.Proto != packet.TCP || a.Quoted {
+		return m
+	}
+	window := int64(f.Window)
+	if f.Flags&packet.SYN == 0 {
+		window <<= a.Base.WScale
+	}
+	number("tcp.seq", int64(f.Seq-a.Base.Seq), true)
+	number("tcp.ack", int64(f.Ack-a.Base.Ack), f.Flags&packet.ACK != 0)
+	number("tcp.window_size", window, true)
+	number("tcp.completeness", int64(a.Completeness), true)
+	for name, flag := range flagFields {
+		number(name, 1, a.Flags&flag != 0)
+	}
+	number("tcp.analysis.duplicate_ack_num", int64(a.DupAck), a.DupAck != 0)
+	number("tcp.analysis.duplicate_ack_frame", a.DupAckOf, a.DupAck != 0)
+	number("tcp.analysis.acks_frame", a.AckOf, a.AckOf != 0)
+	seconds("tcp.analysis.ack_rtt", a.AckRTT, a.AckRTT != 0)
+	seconds("tcp.analysis.initial_rtt", a.InitialRTT, a.InitialRTT != 0)
+	number("tcp.analysis.bytes_in_flight", int64(a.InFlight), a.InFlight != 0)
+	m["_ws.col.Info"] = string(flow.AppendInfo(nil, p, f, a))
+	return m
+}
+
+// tshark runs tshark over packets and returns fields of each.
+func tshark(t *testing.T, pkts []timed, fields ...string) [][]string {
+	t.Helper()
+	exe, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Skip("tshark is not installed")
+	}
+	args := []string{"-n", "-r", writeRaw(t, pkts), "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.track_bytes_in_flight:TRUE", "-T", "fields", "-E", "occurrence=f"}
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	var errs bytes.Buffer
+	cmd := exec.Command(exe, args...)
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v: %s", err, errs.String())
+	}
+	var rows [][]string
+	for line := range strings.Lines(string(out)) {
+		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+	}
+	if len(rows) != len(pkts) {
+		t.Fatalf("tshark has %d rows for %d packets", len(rows), len(pkts))
+	}
+	return rows
+}
+
+// writeRaw writes a classic capture file of link type RAW with nanoseconds.
+func writeRaw(t *testing.T, pkts []timed) string {
+	t.Helper()
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, 0xa1b23c4d)
+	b = le.AppendUint16(le.AppendUint16(b, 2), 4)
+	for _, v := range []uint32{0, 0, 262144, 101} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, p := range pkts {
+		for _, v := range []uint32{uint32(p.time / 1e9), uint32(p.time % 1e9), uint32(len(p.data)), uint32(len(p.data))} {
+			b = le.AppendUint32(b, v)
+		}
+		b = append(b, p.data...)
+	}
+	file := filepath.Join(t.TempDir(), "raw.pcap")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// agreement counts, for each field, the packets on which either side has it,
+// and those on which both have the same.
+type agreement struct {
+	either, same map[string]int
+	shown        map[string]int
+}
+
+// compare has tshark judge packets, and reports each field's agreement and the
+// first few differences.
+func compare(t *testing.T, pkts []timed, show int) agreement {
+	t.Helper()
+	rows := tshark(t, pkts, append(slices.Clone(compared), "frame.protocols")...)
+	table := flow.New(flow.Options{})
+	p := packet.NewParser()
+	g := agreement{map[string]int{}, map[string]int{}, map[string]int{}}
+	for i, pkt := range pkts {
+		var f packet.Facts
+		var a flow.Analysis
+		p.Facts(pkt.data, &f)
+		table.Packet(flow.Packet{Tunnel: 1, Number: int64(i) + 1, Time: pkt.time, Facts: &f}, &a)
+		got := ours(p, &f, &a)
+		protocols := rows[i][len(compared)]
+		quotes := strings.Contains(protocols, "icmp")
+		for j, name := range compared {
+			want, have := rows[i][j], got[name]
+			switch {
+			case name == "_ws.col.Info" && (a.Proto != packet.TCP || f.App != packet.NoApp || !strings.HasPrefix(protocols, "raw:ip") || quotes || !strings.Contains(want, " Len=")):
+				continue // a column of another protocol
+			case quotes && !strings.HasSuffix(name, ".stream"):
+				continue // what tshark takes from the quoted packet
+			case name == "tcp.ack" && f.Flags&packet.ACK == 0:
+				continue // not in use
+			case want == "" && have == "" || f.IsFragment():
+				continue
+			}
+			g.either[name]++
+			if want == have {
+				g.same[name]++
+				continue
+			}
+			if g.shown[name]++; g.shown[name] <= show {
+				t.Logf("packet %d (%s) %s: %q, tshark has %q; %s", i+1, protocols, name, have, want, got["_ws.col.Info"])
+			}
+		}
+	}
+	return g
+}
+
+func (g *agreement) log(t *testing.T) {
+	t.Helper()
+	for _, name := range compared {
+		if n := g.either[name]; n > 0 {
+			t.Logf("%-42s %6d of %6d, %7.3f %%", name, g.same[name], n, 100*float64(g.same[name])/float64(n))
+		}
+	}
+}
+
+// TestCaptures has tshark judge the flows of real traffic.
+func TestCaptures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 60 captures")
+	}
+	pkts := realPackets(t)
+	var kept []timed
+	for i, row := range tshark(t, pkts, "frame.protocols") {
+		if !tunnelled(row[0]) {
+			kept = append(kept, pkts[i])
+		}
+	}
+	b, _ := os.ReadFile(writeRaw(t, kept))
+	os.WriteFile("/tmp/flowraw.pcap", b, 0o600)
+	g := compare(t, kept, 5)
+	g.log(t)
+}
+
+// tunnelled reports whether tshark found more than one IP header, errors of
+// ICMP aside: this package does not look into tunnels.
+func tunnelled(protocols string) bool {
+	n := 0
+	for p := range strings.SplitSeq(protocols, ":") {
+		switch p {
+		case "ip", "ipv6":
+			n++
+		case "icmp", "icmpv6":
+			return n != 1
+		case "gre", "ah", "l2tp", "gtp", "vxlan", "capwap":
+			return true
+		}
+	}
+	return n != 1
+}
+
+// realPackets returns the IP packets of the captures in the shared folder,
+// which not everybody has.
+func realPackets(t *testing.T) []timed {
+	t.Helper()
+	merge, err := exec.LookPath("mergecap")
+	if err != nil {
+		t.Skip("mergecap is not installed")
+	}
+	dir := shared(t, "captures")
+	list, err := os.ReadFile(filepath.Join(dir, "captures.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var captures []struct{ File, Kind string }
+	if err := json.Unmarshal(list, &captures); err != nil {
+		t.Fatal(err)
+	}
+	merged := filepath.Join(t.TempDir(), "all.pcapng")
+	args := []string{"-a", "-w", merged}
+	for _, c := range captures {
+		if c.Kind == "ip" {
+			args = append(args, filepath.Join(filepath.Dir(dir), c.File))
+		}
+	}
+	if out, err := exec.Command(merge, args...).CombinedOutput(); err != nil {
+		t.Logf("mergecap: %v: %s", err, out) // what it wrote before is there
+	}
+	return readIP(t, merged)
+}
+
+// readIP returns the bytes from the IP header on of a capture file's packets.
+func readIP(t *testing.T, file string) []timed {
+	t.Helper()
+	in, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	r, err := pcapgo.NewNgReader(in, pcapgo.NgReaderOptions{WantMixedLinkType: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pkts []timed
+	for {
+		data, ci, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return pkts
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		link := ci.AncillaryData[0].(layers.LinkType)
+		if link == 101 || link == 229 || link == 228 {
+			pkts = append(pkts, timed{ci.Timestamp.UnixNano(), data})
+			continue
+		}
+		for _, l := range gopacket.NewPacket(data, link, gopacket.Default).Layers() {
+			if typ := l.LayerType(); typ == layers.LayerTypeIPv4 || typ == layers.LayerTypeIPv6 {
+				b := slices.Concat(l.LayerContents(), l.LayerPayload())
+				pkts = append(pkts, timed{ci.Timestamp.UnixNano(), b})
+				break
+			}
+		}
+	}
+}
+
+// shared returns a path in the folder beside the repository.
+func shared(t *testing.T, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			t.Skip("go.mod not found")
+		}
+		dir = filepath.Dir(dir)
+	}
+	path = filepath.Join(filepath.Dir(dir), "shared", path)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("no shared folder: %v", err)
+	}
+	return path
+}
+
+var _ = netip.Addr{}
