@@ -261,6 +261,20 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
+// Numbers grow beyond their column, and the words behind them stay words.
+func TestLargeNumbers(t *testing.T) {
+	evs := make([]decode.Event, 10_001)
+	for i := range evs {
+		evs[i] = decode.Event{Kind: decode.Record, Raw: build(t, "command", 9, "identifier", 0)}
+	}
+	out := printed(t, output.Options{}, evs...)
+	for _, want := range []string{"> #7   Fetch", "> #77  Fetch", "> #777 Fetch", "> #7777 Fetch", "> #10001 Fetch"} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("%q stands %d times in the output", want, strings.Count(out, want))
+		}
+	}
+}
+
 // An object has no key twice, whatever is asked for.
 func TestJSONKeysAreUnique(t *testing.T) {
 	var opt output.Options

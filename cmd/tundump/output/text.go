@@ -68,6 +68,7 @@ func (p *Printer) message(r *session.Row) {
 	p.line = append(p.line, " #"...)
 	at := len(p.line)
 	p.line = strconv.AppendInt(p.line, ev.Number, 10)
+	p.line = append(p.line, ' ')
 	p.pad(at, 4)
 	switch {
 	case ev.Kind == decode.Gap:
