@@ -132,15 +132,19 @@ func (r requester) lookup(ctx context.Context, address, name string, t dnsmessag
 		if err := c.SetReadDeadline(deadline); err != nil {
 			return nil, err
 		}
-		n, err := c.Read(buf)
-		if err != nil {
+		for {
+			n, err := c.Read(buf)
 			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				continue
+				break
 			}
-			return nil, err
-		}
-		if addrs, ours, err := dnsAnswer(buf[:n], id, name); ours {
-			return addrs, err
+			if err != nil {
+				return nil, err
+			}
+			// What is no answer to this question is passed over, and does not
+			// have the question asked again.
+			if addrs, ours, err := dnsAnswer(buf[:n], id, name); ours {
+				return addrs, err
+			}
 		}
 	}
 	return nil, fmt.Errorf("no answer from the DNS server %s for %s", address, name)
