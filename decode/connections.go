@@ -1,6 +1,10 @@
 package decode
 
-import "tundump/decode/bplist"
+import (
+	"slices"
+
+	"tundump/decode/bplist"
+)
 
 // ConnKind is what a connection of a tunnel carries.
 type ConnKind uint8
@@ -51,7 +55,8 @@ func (c *Connections) Kind(id int64) ConnKind {
 }
 
 // Check appends to m.Problems what m does wrong to the connections, and
-// follows what it does to them. Messages come in the order in which they were
+// follows what it does to them; what Decode said and the kind of connection
+// makes untrue it takes back. Messages come in the order in which they were
 // seen.
 func (c *Connections) Check(m *Message) {
 	if m.Command == 0 || !m.HasIdentifier {
@@ -149,6 +154,9 @@ func (c *Connections) forgetClosed() bool {
 func (c *Connections) result(m *Message, e *connection) {
 	if m.Dir != ServerToClient {
 		return
+	}
+	if e.kind != ConnIP { // an app-proxy client takes no settings from it
+		m.Problems = slices.DeleteFunc(m.Problems, func(p Problem) bool { return p.Code == ProblemConfiguration })
 	}
 	n, ok := m.Int(KeyResultCode)
 	switch {

@@ -57,6 +57,29 @@ func TestResumeWithoutSuspend(t *testing.T) {
 	}
 }
 
+// The configuration in an openResult is for packet tunnels: the client of an
+// app-proxy flow does not look at it, however odd it is.
+func TestConfigurationOfAnAppFlow(t *testing.T) {
+	result := record(t, "command", 7, "identifier", 7, "result-code", 0, "configuration", "none")
+	for _, tt := range []struct {
+		open []byte
+		want int
+	}{
+		{openIP(t, 7), 1},
+		{record(t, "command", 6, "identifier", 7, "tunnel-type", 0, "app-proxy-flow-type", 3), 0},
+	} {
+		var c decode.Connections
+		follow(t, &c, decode.ClientToServer, tt.open)
+		var m decode.Message
+		if err := m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: result}); err != nil {
+			t.Fatal(err)
+		}
+		if c.Check(&m); len(m.Problems) != tt.want {
+			t.Errorf("%v connection: %v, want %d problems", c.Kind(7), m.Problems, tt.want)
+		}
+	}
+}
+
 // A client may open connections without end: what is beyond the limit is not followed, and unknown identifiers are no
 // mistake any more. What is closed makes room.
 func TestEndlessOpens(t *testing.T) {
