@@ -230,6 +230,9 @@ func compareDNS(t *testing.T, b []byte, m *packet.DNSMessage) {
 		if string(g.Name) != oracleName(r.Header.Name) || g.Type != uint16(r.Header.Type) || g.TTL != r.Header.TTL {
 			t.Errorf("%s %+v, want %v", g.Name, g, r.GoString())
 		}
+		if r.Header.Length == 0 {
+			continue // the oracle reads on into the next record
+		}
 		data := ""
 		switch body := r.Body.(type) {
 		case *dnsmessage.CNAMEResource:
