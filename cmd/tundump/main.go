@@ -111,7 +111,7 @@ opens, and brings a server and a client of its own.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
-	root.AddCommand(proxyCommand(), readCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
+	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}
@@ -125,7 +125,7 @@ func openOrHelp(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return cmd.Help()
 	case len(args) == 1 && (args[0] == "-" || isFile(args[0])):
-		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"})
+		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"}, &sourceFlags{})
 	}
 	if isFile(args[0]) {
 		return usage(fmt.Errorf("one file can be opened, and %d are named; tundump read prints several", len(args)))

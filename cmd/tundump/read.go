@@ -10,36 +10,42 @@ import (
 
 	"tundump/capture/pcapng"
 	"tundump/capture/session"
-	"tundump/capture/store"
+	"tundump/capture/sniff"
 	"tundump/cmd/tundump/output"
 )
 
 func readCommand() *cobra.Command {
 	var print printFlags
+	var source sourceFlags
 	var files []string
 	c := &cobra.Command{
 		Use:   "read FILE...",
 		Short: "print what is in captures",
-		Long: `Prints the messages and packets of captures that tundump has recorded. - reads
-standard input. A capture that is cut, because the recording was killed or is
-still going on, is read up to its last whole block.`,
+		Long: `Prints the messages and packets of captures: those that tundump has recorded,
+and pcap and pcapng files of anybody else, also compressed by gzip or zstd, in
+which tunnels are found by what they send. A capture of bare IP packets is
+printed as such. - reads standard input. A capture that is cut, because the
+recording was killed or is still going on, is read up to its last whole block.`,
 		Example: `  tundump read session.pcapng
   tundump read session.pcapng -V --messages -c 10
+  tundump read wireshark.pcap --port 8890
+  tcpdump -i en0 -U -w - 'tcp port 8890' | tundump read -
   tundump read session.pcapng -T json | jq 'select(.type == "finding")'
   tundump read session.pcapng -T fields -e frame.number -e ip.src -e dns.qry.name`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return readFiles(cmd, append(files, args...), &print)
+			return readFiles(cmd, append(files, args...), &print, &source)
 		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringArrayVarP(&files, "read", "r", nil, "capture to read, as an argument is; repeatable")
+	source.register(fl)
 	print.register(fl)
 	return c
 }
 
-func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
+func readFiles(cmd *cobra.Command, files []string, print *printFlags, source *sourceFlags) error {
 	if len(files) == 0 {
 		return usage(errors.New("read: no capture is named; - is standard input"))
 	}
@@ -47,9 +53,13 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
 	if err != nil {
 		return err
 	}
+	so, err := source.options()
+	if err != nil {
+		return err
+	}
 	p := print.printer(cmd.OutOrStdout(), po)
 	for _, path := range files {
-		sum, lost, err := readFile(cmd, path, p)
+		sum, lost, err := readFile(cmd, path, so, p)
 		switch {
 		case errors.Is(err, errEnough), cmd.Context().Err() != nil:
 			writeSummary(cmd.ErrOrStderr(), sum, lost)
@@ -63,24 +73,25 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags) error {
 }
 
 // readFile prints a capture. lost is nil if the capture says of no losses.
-func readFile(cmd *cobra.Command, path string, p *output.Printer) (sum session.Summary, lost *pcapng.Losses, err error) {
-	st, err := store.Open(path)
+func readFile(cmd *cobra.Command, path string, o sniff.Options, p *output.Printer) (sum session.Summary, lost *pcapng.Losses, err error) {
+	c, err := sniff.Open(path, o)
 	if err != nil {
 		return sum, nil, usage(err)
 	}
+	st := c.Store()
 	s := session.New(st)
 	err = pass(cmd.Context(), s, st, p)
 	sum = s.Seen()
-	if serr := st.Err(); serr != nil && errors.Is(err, serr) {
-		err = usage(err) // it is no capture, or nothing that can be read
+	if cerr := c.Err(); cerr != nil && (err == nil || errors.Is(cerr, err)) {
+		err = usage(cerr) // it is no capture, or has no tunnel
 	}
-	for _, w := range st.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", w)
+	for _, w := range c.Warnings() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
 	}
-	if l := st.Losses(); l != (pcapng.Losses{}) {
+	if l := st.Losses(); l != (pcapng.Losses{}) && !c.Foreign() {
 		lost = &l
 	}
-	return sum, lost, errors.Join(err, st.Close())
+	return sum, lost, errors.Join(err, c.Close())
 }
 
 // isFile reports whether name is a file rather than a word of the command

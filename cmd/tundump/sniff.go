@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tundump/capture/sniff"
+)
+
+// sourceFlags say what is looked for in packets that others captured.
+type sourceFlags struct {
+	ports []uint
+	bare  bool
+}
+
+func (s *sourceFlags) register(f *pflag.FlagSet) {
+	f.UintSliceVar(&s.ports, "port", nil, "TCP port that carries the tunnel; repeatable; default: tunnels are found on any port by what they send")
+	f.BoolVar(&s.bare, "bare", false, "take IP packets as they are, without a tunnel around them")
+}
+
+func (s *sourceFlags) options() (sniff.Options, error) {
+	o := sniff.Options{Bare: s.bare}
+	for _, p := range s.ports {
+		if p == 0 || p > 65535 {
+			return o, usage(fmt.Errorf("--port %d: a port is a number from 1 to 65535", p))
+		}
+		o.Ports = append(o.Ports, uint16(p))
+	}
+	if o.Bare && len(o.Ports) > 0 {
+		return o, usage(errors.New("--bare takes packets without a tunnel: --port says where one is"))
+	}
+	return o, nil
+}
+
+// sniffFlags are those of tundump sniff.
+type sniffFlags struct {
+	iface  string
+	source sourceFlags
+	print  printFlags
+	record recordFlags
+	log    logFlags
+}
+
+func sniffCommand() *cobra.Command {
+	var f sniffFlags
+	c := &cobra.Command{
+		Use:   "sniff -i IFACE",
+		Short: "show the tunnels that pass on a network interface",
+		Long: `Captures on a network interface, finds the tunnels in what passes, and shows and
+records them, with no proxy in the path. It needs root, or CAP_NET_RAW, and
+Linux. On other systems tcpdump captures:
+
+  tcpdump -i en0 -U -w - 'tcp port 8890' | tundump read -`,
+		Example: `  tundump sniff -i eth0 --port 8890
+  tundump sniff -i any -w session.pcapng
+  tundump sniff -i tun0 --bare`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVarP(&f.iface, "interface", "i", "", "network interface to capture on; any for all")
+	f.source.register(fl)
+	f.record.register(fl)
+	f.print.register(fl)
+	f.log.register(fl)
+	return c
+}
+
+func (f *sniffFlags) run(cmd *cobra.Command) error {
+	if f.iface == "" {
+		return usage(errors.New("sniff: -i is missing: name the network interface, or any"))
+	}
+	o, err := f.source.options()
+	if err != nil {
+		return err
+	}
+	log, err := f.log.logger(cmd)
+	if err != nil {
+		return err
+	}
+	po, err := f.print.outputOptions()
+	if err != nil {
+		return err
+	}
+	ro, err := f.record.options(cmd.OutOrStdout(), log)
+	if err != nil {
+		return err
+	}
+	f.print.quiet = f.print.quiet || f.record.path == "-"
+	l, err := sniff.Listen(f.iface, o)
+	if err != nil {
+		return usage(err)
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	out, err := startLive(ro, f.print.printer(cmd.OutOrStdout(), po), cancel)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	superviseRecording(ctx, out.recorder, f.record.isFile(), cancel, log)
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: capturing on %s\n", safe(f.iface))
+	err = l.Run(ctx, out.recorder)
+	err = errors.Join(err, out.close(), l.Close())
+	stats := out.recorder.Stats()
+	lost := stats.Losses()
+	writeSummary(cmd.ErrOrStderr(), out.summary, &lost)
+	st := l.Stats()
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d packets received, %d dropped by the kernel\n", st.Received, st.Dropped)
+	return err
+}
