@@ -143,13 +143,19 @@ func (t *tunFlags) open(command string, o tun.Options, log *slog.Logger, before 
 	if err := setup.Apply(build(dev.Name())...); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", command, err), dev.Close())
 	}
-	up := &tunnelled{dev: dev, setup: setup}
-	if t.user != "" {
-		if up.keeper, err = dropTo(t.user, setup); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: --user %s: %w", command, t.user, err), dev.Close(), setup.Undo())
-		}
+	return &tunnelled{dev: dev, setup: setup}, nil
+}
+
+// drop gives privileges up, if --user says so. If it fails everything is
+// undone.
+func (t *tunFlags) drop(command string, up *tunnelled) (err error) {
+	if t.user == "" {
+		return nil
 	}
-	return up, nil
+	if up.keeper, err = dropTo(t.user, up.setup); err != nil {
+		return errors.Join(fmt.Errorf("%s: --user %s: %w", command, t.user, err), up.close())
+	}
+	return nil
 }
 
 func openFailed(command string, err error) error {

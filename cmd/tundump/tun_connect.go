@@ -49,10 +49,16 @@ func (t *tunFlags) carry(ctx context.Context, cmd *cobra.Command, c *peer.Client
 	if err != nil {
 		return err
 	}
+	if err := t.drop("connect", up); err != nil {
+		return err
+	}
 	w := cmd.ErrOrStderr()
 	fmt.Fprintf(w, "tundump: connected: device %s, MTU %d\n", up.dev.Name(), up.dev.MTU())
 	printDNS(w, up.dev.Name(), a)
-	return errors.Join(c.Carry(ctx, up.dev), up.close())
+	if err = c.Carry(ctx, up.dev); err != nil {
+		err = fmt.Errorf("connect: %w", err)
+	}
+	return errors.Join(err, up.close())
 }
 
 // checkAssigned refuses addresses that no interface can have. The system takes

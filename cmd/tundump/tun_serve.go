@@ -29,6 +29,13 @@ func (t *tunFlags) serve(ctx context.Context, cmd *cobra.Command, ln net.Listene
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	dns := listenDNS(dialer.Redirect, gateways, log) // a port below 1024
+	if err := t.drop("serve", up); err != nil {
+		dns.close()
+		return errors.Join(err, ln.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	dns.start(ctx)
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: serving on %s, device %s, MTU %d\n", ln.Addr(), up.dev.Name(), up.dev.MTU())
 	if t.nat == natPrint {
 		printNAT(cmd.OutOrStdout(), up.dev.Name(), nets)
@@ -38,7 +45,10 @@ func (t *tunFlags) serve(ctx context.Context, cmd *cobra.Command, ln net.Listene
 		dev.own = append(dev.own, g.Addr())
 	}
 	srv := &peer.Server{Configuration: conf, Device: dev, Dial: dialer.DialContext, Logger: log}
-	return errors.Join(srv.Serve(ctx, ln), up.close())
+	err = srv.Serve(ctx, ln)
+	cancel()
+	dns.close()
+	return errors.Join(err, up.close())
 }
 
 // deviceChanges gives the device the gateways' addresses, which lead their

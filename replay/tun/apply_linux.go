@@ -108,7 +108,11 @@ func perform(c Change) error {
 	case opUp:
 		return netlink.LinkSetUp(linkOf(c))
 	case opAddress:
-		return netlink.AddrAdd(linkOf(c), &netlink.Addr{IPNet: ipNet(c.Net)})
+		a := &netlink.Addr{IPNet: ipNet(c.Net)}
+		if c.Net.Addr().Is6() {
+			a.Flags = unix.IFA_F_NODAD // there is nobody to ask, and it is to be usable at once
+		}
+		return netlink.AddrAdd(linkOf(c), a)
 	case opRoute:
 		return explainRoute(netlink.RouteAdd(routeOf(c)))
 	case opHostRoute:
