@@ -183,7 +183,9 @@ func (s *Session) tunnel(ev decode.Event) *Tunnel {
 		t = &Tunnel{Number: ev.Tunnel, Opened: ev.Time}
 		t.conns.Midstream = ev.Kind != decode.Opened || ev.Detail != nil && ev.Detail.Since != 0
 		s.tunnels[ev.Tunnel] = t
-		s.sum.Tunnels++
+		if ev.Tunnel != 0 { // else it is a packet without one
+			s.sum.Tunnels++
+		}
 	}
 	return t
 }

@@ -38,7 +38,12 @@ func tunnelFields() []Field {
 		{Name: "frame.time_epoch", Type: Time, Doc: "when the last byte came, in seconds since 1970",
 			get: func(dst []Value, r *Row) []Value { return append(dst, timeValue(r.Event.Time)) }},
 		{Name: "tunnel.stream", Type: Uint, Doc: "number of the tunnel, from 1",
-			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Event.Tunnel))) }},
+			get: func(dst []Value, r *Row) []Value {
+				if r.Event.Tunnel == 0 { // a packet without a tunnel
+					return dst
+				}
+				return append(dst, uintValue(uint64(r.Event.Tunnel)))
+			}},
 		{Name: "tunnel.msg", Type: Uint, Doc: "number of the message in the capture, from 1",
 			get: func(dst []Value, r *Row) []Value {
 				if r.Event.Number == 0 {

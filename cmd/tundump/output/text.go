@@ -56,6 +56,9 @@ func isAside(r *session.Row) bool {
 
 func (p *Printer) stampAndTunnel(ev *decode.Event) {
 	p.stamp(ev.Time)
+	if ev.Tunnel == 0 { // a packet without a tunnel
+		return
+	}
 	p.line = append(p.line, 'T')
 	p.line = strconv.AppendUint(p.line, uint64(ev.Tunnel), 10)
 	p.line = append(p.line, ' ')
@@ -170,7 +173,7 @@ func seconds(d time.Duration) string {
 func (p *Printer) packet(r *session.Row, i int) bool {
 	f := &r.Packets[i].Facts
 	number := r.FirstPacket + int64(i)
-	if p.opt.Packets {
+	if p.opt.Packets || r.Event.Kind == decode.Packet {
 		p.stampAndTunnel(&r.Event)
 		p.text(r.Event.Dir.Arrow(), " ")
 	} else {
