@@ -21,8 +21,6 @@ func (d *Device) Name() string { return "" }
 // Dropped reports how many packets were dropped.
 func (d *Device) Dropped() int64 { return 0 }
 
-func checkName(string) error { return nil }
-
 // Open fails: there is no TUN here that the package can use.
 func Open(Options) (*Device, error) { return nil, errSystem }
 
