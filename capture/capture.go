@@ -15,6 +15,7 @@ package capture
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"tundump/decode"
 )
@@ -64,9 +65,10 @@ func (b *Batch) Grow(n int) []byte {
 }
 
 // Size reports the memory that the batch pins, in bytes.
-func (b *Batch) Size() int { return cap(b.buf) + cap(b.Events)*eventSize }
+func (b *Batch) Size() int { return cap(b.buf) + cap(b.Events)*EventSize }
 
-const eventSize = 96 // of decode.Event, for accounting
+// EventSize is the memory that one event takes besides its bytes.
+const EventSize = int(unsafe.Sizeof(decode.Event{}))
 
 // Retain adds a reference.
 func (b *Batch) Retain() { b.refs.Add(1) }

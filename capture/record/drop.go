@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"tundump/capture"
 	"tundump/decode"
 )
 
@@ -19,7 +20,7 @@ func (q *queue) dropped(events []decode.Event) {
 		case decode.Opened, decode.Connected, decode.Refused, decode.HalfClosed, decode.Reset, decode.Closed:
 			cost := 0
 			if !q.fits(0, 1) {
-				cost = chunkBytes + chunkEvents*eventBytes
+				cost = chunkBytes + chunkEvents*capture.EventSize
 			}
 			if !q.admit(cost, q.limit+reserve) {
 				return

@@ -11,8 +11,7 @@ import (
 const (
 	chunkBytes  = 64 << 10 // of copied records
 	chunkEvents = 256
-	eventBytes  = 96 // of decode.Event, for accounting
-	maxFree     = 8  // chunks kept for the next burst
+	maxFree     = 8 // chunks kept for the next burst
 
 	// reserve is what tunnel events may take beyond the limit where records
 	// are dropped: without them the rest would make no sense.
@@ -26,7 +25,7 @@ type chunk struct {
 	events []decode.Event
 }
 
-func (c *chunk) size() int { return cap(c.buf) + cap(c.events)*eventBytes }
+func (c *chunk) size() int { return cap(c.buf) + cap(c.events)*capture.EventSize }
 
 // item is one element of the queue: a batch that is held, or a chunk.
 type item struct {
@@ -104,7 +103,7 @@ func (q *queue) offer(b *capture.Batch) {
 	for i := range b.Events {
 		used += len(b.Events[i].Raw)
 	}
-	hold := b.Size() < 2*used+len(b.Events)*eventBytes
+	hold := b.Size() < 2*used+len(b.Events)*capture.EventSize
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.overload == Drop && q.full(q.cost(b, hold, used)) {
@@ -136,7 +135,7 @@ func (q *queue) cost(b *capture.Batch, hold bool, used int) int {
 	case q.fits(used, len(b.Events)):
 		return 0
 	}
-	return max(chunkBytes, used) + max(chunkEvents, len(b.Events))*eventBytes
+	return max(chunkBytes, used) + max(chunkEvents, len(b.Events))*capture.EventSize
 }
 
 func (q *queue) full(cost int) bool { return q.pinned > 0 && q.pinned+cost > q.limit }

@@ -46,7 +46,7 @@ func (s *session) fill(g *gate) (sent int) {
 	<-g.entered
 	for {
 		s.rec.q.mu.Lock()
-		full := s.rec.q.full(chunkBytes + chunkEvents*eventBytes)
+		full := s.rec.q.full(chunkBytes + chunkEvents*capture.EventSize)
 		s.rec.q.mu.Unlock()
 		if full {
 			return sent
