@@ -2,7 +2,6 @@ package flow_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"tundump/decode/packet"
@@ -23,21 +22,19 @@ func misbehave(r *rand.Rand, port uint16, at int64) []seg {
 	if r.IntN(2) == 0 {
 		ends[0].next = -uint32(r.IntN(5000)) // wraps
 	}
-	emit := func(side int, flags uint16, seq uint32, n int, ws int) *seg {
-		p, q := ends[side], ends[1-side]
+	emit := func(side int, flags uint16, seq uint32, n int, ws int) {
+		p := ends[side]
 		s := seg{at: at, back: side == 1, flags: flags, seq: seq, win: p.win, len: n, ws: ws, client: port}
 		if flags&packet.ACK != 0 {
 			s.ack = p.ack
 		}
 		if r.IntN(50) == 0 {
-			return &s // lost before it was seen, and received
+			return // lost before it was seen, and received
 		}
 		out = append(out, s)
 		if n > 0 || flags&(packet.SYN|packet.FIN) != 0 {
 			p.sent = append(p.sent, s)
 		}
-		_ = q
-		return &s
 	}
 	scales := [3]int{0, 2, 7}
 	if r.IntN(6) > 0 {
@@ -153,7 +150,9 @@ func misbehave(r *rand.Rand, port uint16, at int64) []seg {
 	return out
 }
 
-// TestRandom has tshark judge connections that misbehave at random.
+// TestRandom has tshark judge connections that misbehave at random. Where they
+// acknowledge what was never sent while windows are closed, tshark's rules for
+// "ACKed unseen segment" and "Fast Retransmission" are not fully known.
 func TestRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var pkts []timed
@@ -162,8 +161,6 @@ func TestRandom(t *testing.T) {
 			pkts = append(pkts, s.packet())
 		}
 	}
-	b, _ := os.ReadFile(writeRaw(t, pkts))
-	os.WriteFile("/tmp/flowrand.pcap", b, 0o600)
-	g := compare(t, pkts, 6)
-	g.log(t)
+	g := compare(t, pkts)
+	g.check(t, 0.9)
 }

@@ -22,6 +22,7 @@ type end struct {
 	hasNext    bool
 	hasAckable bool
 	hasWindow  bool
+	said       bool // that more than ackable was acknowledged
 	sentSYN    bool // its last window is that of a SYN, which is never scaled
 	blind      bool // what is in flight is not known: a segment is missing
 	lastFlags  Flags
@@ -101,7 +102,7 @@ func (c *tcp) packet(p *Packet, second bool, a *Analysis, segs *pool) {
 		from.advance(&s, p.Number, a, segs)
 		to.acknowledged(&s, a, segs)
 		if s.len > 0 && !from.blind {
-			a.InFlight = from.inFlight(segs, to.sacked, f.Flags&packet.FIN != 0)
+			a.InFlight = from.inFlight(segs, to.sacked, f.Flags&(packet.SYN|packet.FIN) != 0)
 		}
 	}
 	c.handshake(f, p.Time, from, to)
@@ -169,7 +170,7 @@ func (c *tcp) handshake(f *packet.Facts, now int64, from, to *end) {
 		}
 		return
 	}
-	if c.initialRTT == 0 && c.hasSYN && f.Flags&packet.ACK != 0 && f.Seq-from.base == 1 && f.Ack-to.base == 1 {
+	if c.initialRTT == 0 && c.hasSYN && f.Flags&packet.ACK != 0 {
 		c.initialRTT = now - c.synAt
 	}
 }
@@ -188,11 +189,24 @@ func (c *tcp) judge(s *segmentFacts, from, to *end, number int64, a *Analysis) {
 		from.acker, from.repeated = number, 0
 	}
 	if s.Flags&packet.ACK != 0 && to.hasAckable && before(to.ackable, s.Ack) {
-		a.Flags |= AckedUnseen
-		to.ackable = s.Ack
+		to.acknowledgedUnseen(s, a)
 	}
 	if s.len > 0 || s.Flags&(packet.SYN|packet.FIN) != 0 {
 		a.Flags |= c.repetition(s, from, to, a.Flags)
+	}
+}
+
+// acknowledgedUnseen notes that more of what e sent was acknowledged than was
+// seen. That is said once until e sends again. If e has repeated itself, what
+// looked like duplicate acknowledgments were keep-alives, whose byte is now
+// acknowledged.
+func (e *end) acknowledgedUnseen(s *segmentFacts, a *Analysis) {
+	switch {
+	case e.repeated > 0 && before(e.next, s.Ack):
+		e.repeated, e.said = 0, true
+	case !e.said:
+		a.Flags |= AckedUnseen
+		e.ackable, e.said = e.next, before(e.next, s.Ack)
 	}
 }
 
@@ -204,7 +218,6 @@ func (from *end) judgeSequence(s *segmentFacts, to *end, expected bool, a *Analy
 	if from.hasNext && before(from.next, s.Seq) && s.Facts.Flags&packet.RST == 0 {
 		a.Flags |= LostSegment
 		from.blind = true
-		from.ackable, from.hasAckable = from.next, true
 	}
 	if s.len <= 1 && s.plain && from.hasNext && s.Seq == from.next-1 {
 		a.Flags |= KeepAlive
@@ -231,7 +244,7 @@ func (from *end) judgeAck(s *segmentFacts, to *end, expected bool, number int64,
 		return
 	}
 	switch {
-	case s.Window != 0 && (s.Ack == from.ack || s.Ack == from.ack+1) && to.lastFlags&KeepAlive != 0:
+	case s.Window != 0 && s.Ack == from.ack && to.lastFlags&KeepAlive != 0:
 		a.Flags |= KeepAliveAck
 	case s.Window == 0 && s.Ack == from.ack && to.lastFlags&ZeroWindowProbe != 0:
 		a.Flags |= ZeroWindowProbeAck
@@ -300,6 +313,7 @@ func (from *end) advance(s *segmentFacts, number int64, a *Analysis, segs *pool)
 			from.ackable, from.hasAckable = from.next, true
 		}
 	}
+	from.said = false
 	from.window, from.hasWindow = s.Window, true
 	from.sacked = s.SACKed
 	from.sentSYN = s.Flags&packet.SYN != 0
@@ -316,9 +330,9 @@ func (e *end) acknowledged(s *segmentFacts, a *Analysis, segs *pool) {
 
 // inFlight returns the bytes that e sent and that were not acknowledged, not
 // even selectively.
-func (e *end) inFlight(segs *pool, sacked uint32, fin bool) uint32 {
+func (e *end) inFlight(segs *pool, sacked uint32, flag bool) uint32 {
 	n := e.unacked.span(segs, e.base)
-	if fin && n > 0 { // does not count
+	if flag && n > 0 { // SYN and FIN do not count
 		n--
 	}
 	if n >= 2_000_000_000 { // not a window: numbers that do not belong together
