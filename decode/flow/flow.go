@@ -47,11 +47,11 @@ type Options struct {
 type Table struct {
 	opt     Options
 	flows   map[key]*Flow
-	recent  *Flow // the list's first
-	oldest  *Flow // its last
-	count   int   // in the list: those whose ports were reused are in it, and not in the map
-	last    *Flow
-	streams [2]int64 // TCP and UDP flows so far
+	recent  *Flow      // the list's first
+	oldest  *Flow      // its last
+	count   int        // in the list: those whose ports were reused are in it, and not in the map
+	near    [256]*Flow // by key.slot: most packets belong to few flows
+	streams [2]int64   // TCP and UDP flows so far
 	pool    pool
 	asked   ring[question, query]
 	names   ring[nameKey, string]

@@ -1,7 +1,7 @@
 package flow
 
 import (
-	"bytes"
+	"encoding/binary"
 	"net/netip"
 
 	"tundump/decode/packet"
@@ -10,20 +10,38 @@ import (
 // key is a flow's 5-tuple and tunnel. Of the two ends the lower stands first,
 // so that both directions have the same key.
 type key struct {
-	addr   [2][16]byte
+	addr   [2]address
 	port   [2]uint16
 	tunnel uint32
 	proto  packet.Transport
 	v6     bool
 }
 
+// address is an IP address of either version; IPv4 is mapped into IPv6.
+type address struct{ high, low uint64 }
+
+func addressOf(a netip.Addr) address {
+	b := a.As16()
+	return address{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// above reports whether the end a, p comes after the end b, q.
+func above(a address, p uint16, b address, q uint16) bool {
+	switch {
+	case a.low != b.low:
+		return a.low > b.low
+	case a.high != b.high:
+		return a.high > b.high
+	}
+	return p > q
+}
+
 // keyOf returns the key of f's flow, and whether its sender is the second end.
 func keyOf(tunnel uint32, f *packet.Facts) (k key, second bool) {
 	k = key{tunnel: tunnel, proto: f.Transport, v6: f.Version == 6}
-	k.addr[0], k.addr[1] = f.Src.As16(), f.Dst.As16()
+	k.addr[0], k.addr[1] = addressOf(f.Src), addressOf(f.Dst)
 	k.port[0], k.port[1] = f.SrcPort, f.DstPort
-	order := bytes.Compare(k.addr[0][:], k.addr[1][:])
-	if order > 0 || order == 0 && f.SrcPort > f.DstPort {
+	if above(k.addr[0], f.SrcPort, k.addr[1], f.DstPort) {
 		k.addr[0], k.addr[1] = k.addr[1], k.addr[0]
 		k.port[0], k.port[1] = k.port[1], k.port[0]
 		second = true
@@ -31,18 +49,25 @@ func keyOf(tunnel uint32, f *packet.Facts) (k key, second bool) {
 	return k, second
 }
 
+// slot is where in Table.near the flow may be.
+func (k *key) slot() uint8 {
+	h := uint32(k.port[0])<<16 ^ uint32(k.port[1]) ^ uint32(k.addr[0].low)<<8 ^ uint32(k.addr[1].low)<<12 ^ k.tunnel
+	return uint8(h * 2654435761 >> 24) // Fibonacci hashing
+}
+
 // lookup returns f's flow, a new one if it has none yet, and whether its
 // sender is the second end of the flow's key.
 func (t *Table) lookup(tunnel uint32, f *packet.Facts, now int64) (_ *Flow, second bool) {
 	k, second := keyOf(tunnel, f)
-	if t.last != nil && t.last.key == k {
-		return t.last, second
+	near := &t.near[k.slot()]
+	if *near != nil && (*near).key == k {
+		return *near, second
 	}
 	fl := t.flows[k]
 	if fl == nil {
 		fl = t.create(k, second, f, now)
 	}
-	t.last = fl
+	*near = fl
 	return fl, second
 }
 
@@ -69,8 +94,9 @@ func (t *Table) create(k key, second bool, f *packet.Facts, now int64) *Flow {
 func (t *Table) reuse(old *Flow, f *packet.Facts, now int64) (_ *Flow, second bool) {
 	old.tcp.release(&t.pool)
 	k, second := keyOf(old.Tunnel, f)
-	t.last = t.create(k, second, f, now)
-	return t.last, second
+	fl := t.create(k, second, f, now)
+	t.near[k.slot()] = fl
+	return fl, second
 }
 
 // expire makes room for one flow, and forgets a few of those that were idle
@@ -92,8 +118,8 @@ func (t *Table) forget(fl *Flow) {
 	if t.flows[fl.key] == fl {
 		delete(t.flows, fl.key)
 	}
-	if t.last == fl {
-		t.last = nil
+	if near := &t.near[fl.key.slot()]; *near == fl {
+		*near = nil
 	}
 	t.unlink(fl)
 	t.count--
