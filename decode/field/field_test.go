@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tundump/decode"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -34,12 +35,14 @@ func TestAnyFieldOfAnyRow(t *testing.T) {
 	if err := m.Decode(decode.Event{Raw: []byte{4, 0, 0, 0}}); err == nil {
 		t.Fatal("an empty record has a message")
 	}
+	everything := flow.Analysis{Proto: packet.TCP, Flags: ^flow.Flags(0), InFlight: 1, DupAck: 1, DupAckOf: 1, AckOf: 1, AckRTT: 1, InitialRTT: 1, AnswerTo: 1, Latency: 1}
 	for kind := decode.Kind(0); kind <= decode.Blocked; kind++ {
 		for _, r := range []Row{
 			{Event: &decode.Event{Kind: kind}},
 			{Event: &decode.Event{Kind: kind, Detail: &decode.Detail{}}},
 			{Event: &decode.Event{Kind: kind}, Message: m, Parser: p},
 			{Event: &decode.Event{Kind: kind}, Message: m, Packet: &f, Parser: p, Family: -1},
+			{Event: &decode.Event{Kind: kind}, Message: m, Packet: &f, Parser: p, Family: -1, Flow: &everything},
 		} {
 			for i := range All() {
 				fd := &All()[i]
