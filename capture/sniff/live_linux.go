@@ -192,7 +192,9 @@ func stamp(oob []byte) int64 {
 func (l *Live) count(control func(func(uintptr)) error) {
 	var st *unix.TpacketStats
 	var err error
-	if control(func(fd uintptr) { st, err = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS) }) == nil && err == nil {
+	if control(func(fd uintptr) {
+		st, err = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	}) == nil && err == nil {
 		l.received.Add(uint64(st.Packets))
 		l.dropped.Add(uint64(st.Drops))
 	}

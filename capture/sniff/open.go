@@ -35,7 +35,8 @@ type Capture struct {
 // Open opens a capture: tundump's own, or pcap or pcapng of any of the link
 // types that package stream knows, also compressed by gzip or zstd. "-" is
 // standard input. It returns as soon as there is a row, or at the end; for
-// what is no regular file at once. One goroutine reads, which ends with the
+// what is no regular file as soon as its first bytes say what it is. One
+// goroutine reads, which ends with the
 // capture or at Close; Close does not wait for a read that nothing ends.
 //
 // A capture of link type RAW in which there is no tunnel is one of bare
