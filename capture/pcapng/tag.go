@@ -365,11 +365,29 @@ func (t *Tag) setSides(value []byte) {
 // parseInt and its like return 0 for what is no number: a tag says what it
 // can.
 func parseInt(b []byte) int64 {
+	if n, ok := parseDigits(b); ok {
+		return n
+	}
 	n, err := strconv.ParseInt(string(b), 10, 64)
 	if err != nil {
 		return 0
 	}
 	return n
+}
+
+// parseDigits is parseInt for what nearly all numbers are: opening a large
+// file reads several for each row.
+func parseDigits(b []byte) (n int64, ok bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 func parseTime(b []byte) int64 {
