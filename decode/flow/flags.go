@@ -63,7 +63,12 @@ func (a *Analysis) AppendNotes(dst []byte) []byte {
 // AppendInfo appends the value of the field _ws.col.info for a packet whose
 // flow says a of it.
 func AppendInfo(dst []byte, p *packet.Parser, f *packet.Facts, a *Analysis) []byte {
-	return p.AppendInfo(a.AppendNotes(dst), f, a.Base)
+	dst = p.AppendInfo(a.AppendNotes(dst), f, a.Base)
+	if a.AnswerTo != 0 && a.Proto == packet.NoTransport { // an echo reply
+		dst = strconv.AppendInt(append(dst, " (request in "...), a.AnswerTo, 10)
+		dst = append(dst, ')')
+	}
+	return dst
 }
 
 // Completeness is what was seen of a TCP connection: the value of the field

@@ -205,8 +205,12 @@ func TestEcho(t *testing.T) {
 	}
 	echo(0, client4, server4, 8, 1)
 	echo(10, client4, server4, 8, 2)
-	if a := echo(20, server4, client4, 0, 1); a.AnswerTo != 1 || a.Latency != 20_000 || a.Proto != packet.NoTransport {
+	a := echo(20, server4, client4, 0, 1)
+	if a.AnswerTo != 1 || a.Latency != 20_000 || a.Proto != packet.NoTransport {
 		t.Errorf("%+v", a)
+	}
+	if info := string(flow.AppendInfo(nil, k.parser, &k.facts, &a)); !strings.HasSuffix(info, "ttl=64 (request in 1)") {
+		t.Error(info)
 	}
 	if a := echo(30, client4, server4, 0, 2); a.AnswerTo != 0 {
 		t.Errorf("the wrong way: %+v", a)

@@ -215,7 +215,7 @@ func (from *end) judgeSequence(s *segmentFacts, to *end, expected bool, a *Analy
 	if s.Window == 0 && s.plain {
 		a.Flags |= ZeroWindow
 	}
-	if from.hasNext && before(from.next, s.Seq) && s.Facts.Flags&packet.RST == 0 {
+	if from.hasNext && before(from.next, s.Seq) && s.Flags&packet.RST == 0 {
 		a.Flags |= LostSegment
 		from.blind = true
 	}

@@ -236,9 +236,8 @@ func (p *Printer) endpoint(f *packet.Facts, source, ports bool) {
 // info writes the info column without the ports, which stand beside the
 // addresses already.
 func (p *Printer) info(f *packet.Facts, a *flow.Analysis) {
-	p.line = a.AppendNotes(p.line)
-	notes := len(p.line)
-	p.line = p.parser.AppendInfo(p.line, f, a.Base)
+	notes := len(a.AppendNotes(p.line))
+	p.line = flow.AppendInfo(p.line, p.parser, f, a)
 	p.scratch = strconv.AppendUint(p.scratch[:0], uint64(f.SrcPort), 10)
 	p.scratch = append(p.scratch, " → "...)
 	p.scratch = strconv.AppendUint(p.scratch, uint64(f.DstPort), 10)
