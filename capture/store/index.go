@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -138,6 +139,10 @@ func (x *indexer) packetBlock() {
 		x.unreadable++
 		return
 	}
+	if x.isInner(p) {
+		x.abandon()
+		return
+	}
 	var own pcapng.Tag
 	if len(p.Comments) == 0 || !pcapng.ParseTag(p.Comments[0], &own) || own.IsFact() {
 		x.abandon()
@@ -170,6 +175,15 @@ func (x *indexer) packetBlock() {
 	}
 	x.rows = append(x.rows, e)
 }
+
+// isInner reports, without reading its tag, an inner packet of a message. Most
+// blocks of a capture of small packets are such, and none is a row.
+func (x *indexer) isInner(p *pcapng.Packet) bool {
+	return len(p.Comments) == 1 && x.block.Section().Interfaces[p.Interface].Name == pcapng.Inner &&
+		bytes.HasPrefix(p.Comments[0], ownTag) && bytes.Contains(p.Comments[0], innerKey)
+}
+
+var ownTag, innerKey = []byte("tundump:1 "), []byte(" pkt=")
 
 // notes adds the rows of the comments behind the first.
 func (x *indexer) notes(own *pcapng.Tag, side decode.Flags) {
