@@ -51,6 +51,7 @@ var borders = map[string][]string{
 var outside = map[string][]string{
 	"gvisor.dev/gvisor/":              {"replay/netstack"},
 	"github.com/songgao/water":        {"replay/tun"},
+	"golang.zx2c4.com/wireguard/":     {"replay/tun"},
 	"github.com/vishvananda/netlink":  {"replay/tun"},
 	"github.com/charmbracelet/":       {"tui", "cmd/tundump"},
 	"github.com/google/gopacket":      {"decode/packet"},

@@ -18,15 +18,17 @@ const chooseName = "auto"
 
 // tunFlags are those of serve and connect that are about the kernel's TUN.
 type tunFlags struct {
-	name string
-	mtu  int
-	user string
-	nat  string // serve only
+	name   string
+	driver string
+	mtu    int
+	user   string
+	nat    string // serve only
 }
 
 func (t *tunFlags) register(fl *pflag.FlagSet, mtu string) {
 	fl.StringVar(&t.name, "tun", "", "take the packets to and from a TUN device `NAME` of this system, which needs root or CAP_NET_ADMIN; without a name the system chooses")
 	fl.Lookup("tun").NoOptDefVal = chooseName
+	fl.StringVar(&t.driver, "tun-driver", driverWater, "with --tun: water, or wireguard, which batches the packets of TCP flows (Linux)")
 	fl.IntVar(&t.mtu, "mtu", 0, "with --tun: largest packet of the device, in bytes ("+mtu+")")
 	fl.StringVar(&t.user, "user", "", "with --tun: go on as this user when the device is there")
 }
@@ -37,6 +39,9 @@ func (t *tunFlags) registerNAT(fl *pflag.FlagSet) {
 }
 
 const (
+	driverWater     = "water"
+	driverWireGuard = "wireguard"
+
 	natPrint = "print"
 	natApply = "apply"
 )
@@ -71,8 +76,10 @@ func (t *tunFlags) take(args []string) []string {
 // check finds what cannot be, before anything is done.
 func (t *tunFlags) check(command string) error {
 	switch {
-	case !t.on() && (t.mtu != 0 || t.user != "" || t.nat != ""):
-		return usage(fmt.Errorf("%s: --mtu, --user and --nat go with --tun", command))
+	case !t.on() && (t.mtu != 0 || t.user != "" || t.nat != "" || t.driver != driverWater):
+		return usage(fmt.Errorf("%s: --tun-driver, --mtu, --user and --nat go with --tun", command))
+	case t.driver != driverWater && t.driver != driverWireGuard:
+		return usage(fmt.Errorf("%s: --tun-driver %s: there is water and wireguard", command, t.driver))
 	case t.nat != "" && t.nat != natPrint && t.nat != natApply:
 		return usage(fmt.Errorf("%s: --nat %s: there is --nat, which prints, and --nat=apply", command, t.nat))
 	case t.mtu != 0 && (t.mtu < tun.MinMTU || t.mtu > tun.MaxMTU):
@@ -105,7 +112,7 @@ func tunError(command string, err error) error {
 
 // options returns what a device is made from.
 func (t *tunFlags) options(mtu int) tun.Options {
-	o := tun.Options{Name: t.name, MTU: mtu}
+	o := tun.Options{Name: t.name, MTU: mtu, Batched: t.driver == driverWireGuard}
 	if o.Name == chooseName {
 		o.Name = ""
 	}

@@ -68,10 +68,16 @@ func (l *lab) proxied(t *testing.T, more ...string) *process {
 // What issue 3 asks for: everything works through the proxy, and nothing is
 // left of it.
 func throughProxy(t *testing.T, l *lab) {
+	for _, driver := range []string{driverWater, driverWireGuard} {
+		t.Run(driver, func(t *testing.T) { overDriver(t, newLab(t, l.program), driver) })
+	}
+}
+
+func overDriver(t *testing.T, l *lab, driver string) {
 	l.services(t, "internet")
 	before := l.states(t)
 	proxy := l.proxied(t, "-w", filepath.Join(t.TempDir(), "s.pcapng"))
-	server, client := l.tunnel(t, "10.1.0.1:8890")
+	server, client := l.tunnel(t, "10.1.0.1:8890", "--tun-driver", driver)
 	l.reaches(t)
 	if route := l.on(t, "phone", "ip", "route", "get", "10.1.0.1"); !strings.Contains(route, "dev vproxy") {
 		t.Error("the way to the server:", route)

@@ -56,6 +56,9 @@ func Open(o Options) (*Device, error) {
 	if err := Available(); err != nil {
 		return nil, err
 	}
+	if o.Batched {
+		return nil, fmt.Errorf("tun: make a device: %w: the batched driver is for Linux", ErrSystem)
+	}
 	if _, err := net.InterfaceByName(o.Name); o.Name != "" && err == nil {
 		return nil, fmt.Errorf("tun: device %s: %w", o.Name, ErrExists)
 	}

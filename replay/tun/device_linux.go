@@ -6,9 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"syscall"
 
-	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -25,10 +23,17 @@ func checkName(name string) error { return checkCharacters(name, maxName) }
 type Device struct {
 	name    string
 	mtu     int
-	file    *os.File
-	raw     syscall.RawConn
+	driver  driver
 	closed  atomic.Bool
 	dropped atomic.Int64
+}
+
+// driver takes and hands over packets. Its errors mean that the device is of
+// no use any more.
+type driver interface {
+	read(bufs [][]byte, sizes []int) (int, error)
+	write(pkts [][]byte) (int, error)
+	close() error
 }
 
 var _ replay.Device = (*Device)(nil)
@@ -48,44 +53,32 @@ func Open(o Options) (*Device, error) {
 			return nil, fmt.Errorf("tun: device %s: %w", o.Name, ErrExists)
 		}
 	}
-	f, name, err := create(o.Name)
+	name := o.Name
+	if name == "" {
+		name = "tundump%d"
+	}
+	d := &Device{mtu: o.MTU}
+	var err error
+	if o.Batched {
+		d.driver, d.name, err = opened(newBatched(name, o.MTU, &d.dropped))
+	} else {
+		d.driver, d.name, err = opened(newSingle(name, &d.dropped))
+	}
 	if err != nil {
 		return nil, openError(o.Name, err)
 	}
-	d := &Device{name: name, mtu: o.MTU, file: f}
-	if d.raw, err = f.SyscallConn(); err == nil {
-		err = prepare(name, o.MTU)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("tun: device %s: %w", name, err), f.Close())
+	if err := prepare(d.name, o.MTU); err != nil {
+		return nil, errors.Join(fmt.Errorf("tun: device %s: %w", d.name, err), d.Close())
 	}
 	return d, nil
 }
 
-// create makes the device. water opens it without O_CLOEXEC: until the flag is
-// set no process may start, because that would keep the device alive.
-func create(name string) (*os.File, string, error) {
-	if name == "" {
-		name = "tundump%d"
-	}
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	ifce, err := water.New(water.Config{DeviceType: water.TUN, PlatformSpecificParams: water.PlatformSpecificParams{Name: name}})
+// opened makes sure that a driver that failed is nil.
+func opened[D driver](d D, name string, err error) (driver, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	f, ok := ifce.ReadWriteCloser.(*os.File)
-	if !ok {
-		return nil, "", errors.Join(errors.New("the driver brought no file"), ifce.Close())
-	}
-	raw, err := f.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { unix.CloseOnExec(int(fd)) })
-	}
-	if err != nil {
-		return nil, "", errors.Join(err, f.Close())
-	}
-	return f, ifce.Name(), nil
+	return d, name, nil
 }
 
 func openError(name string, err error) error {
@@ -130,40 +123,18 @@ func (d *Device) Dropped() int64 { return d.dropped.Load() }
 // Read implements [replay.Device]. It waits for the first packet and takes
 // those that are ready with it.
 func (d *Device) Read(bufs [][]byte, sizes []int) (int, error) {
-	limit := min(len(bufs), len(sizes))
-	if limit == 0 {
-		return 0, nil
+	n, err := d.driver.read(bufs, sizes)
+	return n, d.fail("read", err)
+}
+
+// Write implements [replay.Device]. The kernel refuses what is no IP packet,
+// and everything while the device is down.
+func (d *Device) Write(pkts [][]byte) (int, error) {
+	n, err := d.driver.write(pkts)
+	if err == nil && d.closed.Load() {
+		err = net.ErrClosed
 	}
-	n := 0
-	var failed error
-	// The kernel cuts what does not fit and does not say so: one byte more
-	// than the buffer shows it.
-	var spare [1]byte
-	var into [2][]byte
-	err := d.raw.Read(func(fd uintptr) bool {
-		for n < limit {
-			into = [2][]byte{bufs[n], spare[:]}
-			got, err := unix.Readv(int(fd), into[:])
-			switch {
-			case err == unix.EINTR:
-			case err == unix.EAGAIN:
-				return n > 0
-			case err != nil:
-				failed = err
-				return true
-			case got > len(bufs[n]):
-				d.dropped.Add(1)
-			case got > 0:
-				sizes[n] = got
-				n++
-			}
-		}
-		return true
-	})
-	if n > 0 {
-		return n, nil // an error comes again
-	}
-	return 0, d.fail("read", errors.Join(err, failed))
+	return n, d.fail("write", err)
 }
 
 // fail says what became of the device. It is net.ErrClosed after Close.
@@ -173,36 +144,10 @@ func (d *Device) fail(what string, err error) error {
 		return nil
 	case d.closed.Load():
 		return net.ErrClosed
-	case errors.Is(err, unix.EBADFD):
+	case errors.Is(err, unix.EBADFD), errors.Is(err, os.ErrClosed):
 		return fmt.Errorf("tun: %s: device %s is gone: somebody removed it", what, d.name)
 	}
 	return fmt.Errorf("tun: %s: device %s: %w", what, d.name, err)
-}
-
-// Write implements [replay.Device]. The kernel refuses what is no IP packet,
-// and everything while the device is down.
-func (d *Device) Write(pkts [][]byte) (int, error) {
-	n := 0
-	var failed error
-	err := d.raw.Write(func(fd uintptr) bool {
-		for n < len(pkts) {
-			_, err := unix.Write(int(fd), pkts[n])
-			switch {
-			case err == unix.EINTR:
-				continue
-			case err == unix.EAGAIN:
-				return false
-			case err == unix.EBADFD:
-				failed = err
-				return true
-			case err != nil:
-				d.dropped.Add(1)
-			}
-			n++
-		}
-		return true
-	})
-	return n, d.fail("write", errors.Join(err, failed))
 }
 
 // Close implements [replay.Device]: the device is gone when it returns.
@@ -210,5 +155,5 @@ func (d *Device) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	return d.file.Close()
+	return d.driver.close()
 }
