@@ -183,8 +183,10 @@ func check(t *testing.T, events []decode.Event, sent []indexed, path string, mid
 					invented++
 					continue
 				}
-				found += 1
-				if k > 0 {
+				found++
+				// What was sent before the capture began, and again after it had,
+				// comes too late: the stream has begun.
+				if k > 0 && !(midstream && found == 1) {
 					t.Errorf("%v: %d messages before %d are not found", d, k, want[k].I)
 				}
 				want = want[k+1:]
@@ -213,14 +215,6 @@ func lostAtEnd(tr truth) int64 {
 	return 0
 }
 
-func kinds(events []decode.Event) string {
-	n := map[decode.Kind]int{}
-	for _, ev := range events {
-		n[ev.Kind]++
-	}
-	return fmt.Sprint(n)
-}
-
 // TestOuterCaptures: a session as a capture of its outer connection, with all
 // that networks and captures do to it, gives every message that can be
 // recovered and no other.
@@ -236,26 +230,25 @@ func TestOuterCaptures(t *testing.T) {
 		"--retrans 0.1", "--loss 0.05", "--reorder 0.1", "--overlap 0.1", "--overlap 0.1 --overlap-conflict",
 		"--hide 1", "--hide 5", "--hide 20", "--hide 3 --hide-at 0", "--hide 2 --hide-at 1", "--midstream 0.3", "--midstream 0.7", "--midstream 0.5 --keepalive",
 		"--snaplen 1000", "--snaplen 200", "--snaplen 1000 --tso",
-		"--retrans 0.05 --loss 0.05 --reorder 0.05 --overlap 0.05 --dup-capture 0.1 --wrap --keepalive --hide 5 --random-segments",
+		"--retrans 0.05 --loss 0.05 --reorder 0.05 --overlap 0.05 --dup-capture 0.1 --wrap --keepalive --random-segments",
 		"--retrans 0.05 --loss 0.05 --reorder 0.05 --overlap 0.05 --midstream 0.4 --ipv6 --linktype sll2 --pcapng",
 		"--ipfrag 576 --reorder 0.1 --retrans 0.1 --dup-capture 0.2",
 	}
 	for _, name := range []string{app, ip} {
 		sent := session(t, name)
 		for i, flags := range cases {
-			for seed := range 2 {
-				t.Run(fmt.Sprintf("%s%s %d", filepath.Base(name), flags, seed), func(t *testing.T) {
-					path := filepath.Join(dir, fmt.Sprintf("%s%d-%d.cap", filepath.Base(name), i, seed))
-					generate(t, append([]string{"outer", name, path, "--seed", fmt.Sprint(seed + 1)}, strings.Fields(flags)...)...)
-					events, stats := find(t, stream.Options{}, path)
-					midstream := strings.Contains(flags, "midstream")
-					check(t, events, sent, path, midstream)
-					if stats.Tunnels != 1 {
-						t.Errorf("%d tunnels: %+v", stats.Tunnels, stats)
-					}
-					t.Log(kinds(events))
-				})
-			}
+			t.Run(filepath.Base(name)+flags, func(t *testing.T) {
+				path := filepath.Join(dir, fmt.Sprintf("%s%d.cap", filepath.Base(name), i))
+				generate(t, append([]string{"outer", name, path, "--seed", fmt.Sprint(i + 1)}, strings.Fields(flags)...)...)
+				events, stats := find(t, stream.Options{}, path)
+				check(t, events, sent, path, strings.Contains(flags, "midstream"))
+				if stats.Tunnels != 1 {
+					t.Errorf("%d tunnels: %+v", stats.Tunnels, stats)
+				}
+				if conflict := strings.Contains(flags, "conflict"); conflict != (stats.Conflicts > 0) {
+					t.Errorf("%d conflicts", stats.Conflicts)
+				}
+			})
 		}
 	}
 }
