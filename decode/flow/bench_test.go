@@ -104,6 +104,23 @@ func BenchmarkAppendInfo(b *testing.B) {
 	}
 }
 
+// BenchmarkHostile is a sender whose segments overlap, go backwards and are
+// never acknowledged: the list of them is as long as it gets, and searched
+// from end to end for each packet.
+func BenchmarkHostile(b *testing.B) {
+	k := take(flow.Options{})
+	for i := range uint32(5000) {
+		k.packet(1, seg{flags: packet.ACK, seq: 1 << 30 >> (i % 7), len: 1, win: 1}.packet())
+	}
+	data := seg{flags: packet.ACK, seq: 77, len: 5, win: 1}.packet()
+	ack := seg{back: true, flags: packet.ACK, ack: 1, win: 1}.packet()
+	b.ReportAllocs()
+	for b.Loop() {
+		k.packet(1, data)
+		k.packet(1, ack)
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	tr := newTraffic()
 	for range 1000 {
