@@ -95,7 +95,7 @@ func newLab(t *testing.T, program string) *lab {
 	l.on(t, "phone", "ip", "route", "add", "default", "via", "2001:db8:1::1")
 	l.on(t, "server", "ip", "route", "add", "10.1.0.0/24", "via", "10.2.0.1")
 	// The kernel takes its time over links that came up.
-	for deadline := time.Now().Add(10 * time.Second); !settled(l.state(t, "phone"), 1) || !settled(l.state(t, "server"), 2); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !linksUp(l.state(t, "phone"), 1) || !linksUp(l.state(t, "server"), 2); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the links do not come up")
 		}
@@ -103,8 +103,8 @@ func newLab(t *testing.T, program string) *lab {
 	return l
 }
 
-// settled reports whether all links are up and all addresses usable.
-func settled(state string, links int) bool {
+// linksUp reports whether all links are up and all addresses usable.
+func linksUp(state string, links int) bool {
 	return !strings.Contains(state, "NO-CARRIER") && !strings.Contains(state, "linkdown") && !strings.Contains(state, "state DOWN") &&
 		strings.Count(state, "\nlocal 2001:db8:") >= links
 }
