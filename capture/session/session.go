@@ -159,6 +159,7 @@ func (s *Session) take(i int, ev decode.Event) {
 	}
 	t.Packets[ev.Dir] += int64(len(s.row.Packets))
 	s.sum.add(&s.row)
+	s.sum.Flows = s.flows.Losses().Flows
 }
 
 // opened takes in what an Opened event says, and what it says again in the
@@ -258,6 +259,7 @@ type Summary struct {
 	Unframed int64    // bytes that were no records
 	Problems [3]int64 // by severity: note, warning, error
 	Missed   int64    // rows that were gone before they were read
+	Flows    int64    // flows that were forgotten to keep memory bounded
 	First    int64    // time of the first event, in nanoseconds since the Unix epoch
 	Last     int64
 }

@@ -123,6 +123,9 @@ func writeSummary(w io.Writer, s session.Summary, lost *pcapng.Losses) {
 	if s.Missed > 0 {
 		parts = append(parts, count(s.Missed, "row")+" gone before they were printed")
 	}
+	if s.Flows > 0 {
+		parts = append(parts, count(s.Flows, "idle flow")+" forgotten")
+	}
 	if lost != nil {
 		parts = append(parts, fmt.Sprintf("waited %s in %s", lost.Waited.Round(time.Microsecond), count(lost.Waits, "wait")))
 		if n := lost.Events(); n > 0 {
