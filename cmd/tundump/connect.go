@@ -41,6 +41,11 @@ the server assigned, and with --get fetches a page through it. It needs no root:
 a user-space TCP/IP stack takes the assigned addresses. With --app-proxy it
 fetches the configuration and carries the page as an app-proxy flow instead.
 
+With --tun this machine's own packets go through the tunnel: those to the routes
+that the server names, or all. That needs root; everything that it changes is
+undone at the end, and after a kill by the next start. The system's DNS stays as
+it is; the line that would set it is printed.
+
 With --socks other programs reach through the tunnel, TCP and UDP: it serves
 SOCKS 5, without a password, until it is interrupted or the tunnel ends. Names
 are resolved by the tunnel's DNS servers; with --app-proxy each connection is a
@@ -51,6 +56,7 @@ less and less often, up to every 30 seconds; meanwhile clients are answered
 		Example: `  tundump connect tunnel.example:8890
   tundump connect tunnel.example:8890 --get http://intranet.example/
   tundump connect tunnel.example:8890 --app-proxy --get http://intranet.example/
+  sudo tundump connect tunnel.example:8890 --tun
   tundump connect tunnel.example:8890 --socks 127.0.0.1:1080 --reconnect &
   curl --socks5-hostname 127.0.0.1:1080 http://intranet.example/`,
 		Args: f.tun.args(1),

@@ -42,13 +42,21 @@ Clients do not reach loopback, link-local and multicast addresses, the cloud
 metadata address, and this server itself, unless --allow names them; with --only
 they reach nothing else.
 
+With --tun the packets go to a TUN device of this system instead, and from there
+wherever the system forwards them; the same addresses stay refused, but for the
+machine's own on its networks, which are its firewall's to guard. Everything
+that it changes is undone at the end, and after a kill by the next start. --user
+gives all privileges up once the device is there; a small process then keeps
+them, which only waits for the end and undoes the changes.
+
 Without --config it hands out 10.8.0.2 and fd00:8::2 onwards, and asks this
 machine's resolver for its clients. The configuration is a property list as
 Apple's tunnel_server reads it: IPv4 with Pool and Routes, DNS, and other keys
 that are passed through; IPv6 with a Pool is an extension.`,
 		Example: `  tundump serve --listen :8890
   tundump serve --listen :8890 --config server.plist
-  tundump serve --only 192.0.2.0/24`,
+  tundump serve --only 192.0.2.0/24
+  sudo tundump serve --listen :8890 --tun --nat=apply --user nobody`,
 		Args: f.tun.args(0),
 		RunE: func(cmd *cobra.Command, args []string) error { f.tun.take(args); return f.run(cmd) },
 	}
