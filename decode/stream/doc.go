@@ -41,6 +41,10 @@
 // looked for. Nothing is taken for a record that is not there from its first
 // byte to its last.
 //
+// A gap is given up when the receiver has acknowledged it and later bytes have
+// come. A copy of the lost bytes that passes after that is not used: waiting for
+// it would hold back every capture that lost something.
+//
 // # Packets without a tunnel
 //
 // With Options.Bare every IP packet is an event of its own, and no tunnel is
