@@ -184,7 +184,7 @@ func (c *Capture) run(r io.Reader) {
 		}
 	}
 	if err == nil && stats.Tunnels == 0 && stats.Bare == 0 && !c.stop.Load() {
-		err = &NoTunnelError{Name: c.src.name, Ports: c.opt.Ports, Stats: stats}
+		err = c.nothing(stats)
 	}
 	c.mu.Lock()
 	c.stats, c.err = stats, err
@@ -195,6 +195,16 @@ func (c *Capture) run(r io.Reader) {
 		c.err = errors.Join(c.err, err)
 		c.mu.Unlock()
 	}
+}
+
+// nothing says why there are no rows.
+func (c *Capture) nothing(s stream.Stats) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.Packets == 0 && len(c.warnings) > 0 {
+		return errors.New("sniff: " + c.warnings[0])
+	}
+	return &NoTunnelError{Name: c.src.name, Ports: c.opt.Ports, Stats: s}
 }
 
 // bareOnly reports whether a capture without a tunnel is one of bare packets.

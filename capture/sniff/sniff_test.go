@@ -177,6 +177,7 @@ func TestOpen(t *testing.T) {
 		{"no tunnel", capfile(1, ethernet(web)), Options{}, "", "1 packets of link type Ethernet, 1 of them IP, TCP connections to port 443 (1); name the tunnel's with --port N"},
 		{"another port", capfile(101, tunnel), Options{Ports: []uint16{99}}, "", "no connection to port 99 in it"},
 		{"no packets", capfile(1), Options{}, "", "there are no packets in it"},
+		{"damaged at its beginning", capfile(1, ethernet(web))[:100], Options{}, "", "it was cut"},
 		{"an unknown link type", capfile(147, web), Options{}, "", "link type 147, which is not known"},
 		{"no capture", []byte("GET / HTTP/1.1\r\n\r\n"), Options{}, "", "not a pcapng or pcap file"},
 	} {
