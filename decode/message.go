@@ -145,6 +145,7 @@ type Message struct {
 	Identifier    int64
 	HasIdentifier bool
 
+	payload []byte
 	doc     bplist.Doc
 	values  [keyCount]bplist.Value
 	unknown int
@@ -270,7 +271,7 @@ func (m *Message) PacketSpan(i int) bplist.Span {
 // read parses the payload in whatever encoding it is.
 func (m *Message) read(payload []byte) error {
 	doc, err := bplist.Open(payload, bplist.Limits{})
-	m.doc, m.Encoding = doc, doc.Encoding()
+	m.payload, m.doc, m.Encoding = payload, doc, doc.Encoding()
 	all := bplist.Span{Len: len(payload)}
 	if err != nil {
 		var pe *bplist.Error
@@ -344,9 +345,26 @@ func (m *Message) fields() {
 
 // keyOf finds the known key that k is.
 func (m *Message) keyOf(k bplist.Value) (Key, bool) {
-	n := k.Body().Len // of the bytes: one a character, or two
+	if m.Encoding != bplist.Binary {
+		return equalKey(k)
+	}
+	s := k.Body()
+	text := m.payload[s.Off : s.Off+s.Len]
 	for i, name := range keyNames {
-		if fits := n == len(name) || n == 2*len(name) || m.Encoding != bplist.Binary; fits && k.EqualText(name) {
+		if string(text) == name {
+			return Key(i), true
+		}
+	}
+	if len(text) > 0 && text[0] == 0 { // UTF-16
+		return equalKey(k)
+	}
+	return 0, false
+}
+
+// equalKey compares as text, whatever its encoding.
+func equalKey(k bplist.Value) (Key, bool) {
+	for i, name := range keyNames {
+		if k.EqualText(name) {
 			return Key(i), true
 		}
 	}
