@@ -65,7 +65,7 @@ func (l *lab) proxied(t *testing.T, more ...string) *process {
 	return p
 }
 
-// What issue 3 asks for: everything works through the proxy, and nothing is
+// Everything works through the proxy, and nothing is
 // left of it.
 func throughProxy(t *testing.T, l *lab) {
 	for _, driver := range []string{driverWater, driverWireGuard} {
