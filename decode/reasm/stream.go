@@ -132,8 +132,11 @@ func (s *Stream) Flush() {
 
 // Jump says that the stream goes on at seq, however far away that is.
 // Everything held has to be taken with Next, and then a gap, before the next
-// segment is added.
+// segment is added. It does nothing at a stream that has ended.
 func (s *Stream) Jump(seq uint32) {
+	if s.ended {
+		return
+	}
 	s.Flush()
 	end := s.next
 	if n := len(s.held); n > 0 {
