@@ -2,6 +2,7 @@ package tun
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -76,11 +77,16 @@ func (b *batched) read(bufs [][]byte, sizes []int) (int, error) {
 		}
 		var err error
 		b.next = 0
-		if b.have, err = b.dev.Read(b.in, b.sizes, headroom); err == nil {
+		b.have, err = b.dev.Read(b.in, b.sizes, headroom)
+		if err == nil {
 			continue
 		}
-		if errno := syscall.Errno(0); errors.As(err, &errno) || errors.Is(err, os.ErrClosed) {
+		b.have = 0
+		switch errno := syscall.Errno(0); {
+		case errors.As(err, &errno), errors.Is(err, os.ErrClosed):
 			return 0, err
+		case errors.Is(err, io.EOF): // what a read may find instead while the device is being removed
+			return 0, os.ErrClosed
 		}
 		b.dropped.Add(1) // what does not fit, or is no packet that can be taken apart
 	}
