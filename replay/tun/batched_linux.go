@@ -3,11 +3,11 @@ package tun
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	wireguard "golang.zx2c4.com/wireguard/tun"
 )
@@ -82,11 +82,9 @@ func (b *batched) read(bufs [][]byte, sizes []int) (int, error) {
 			continue
 		}
 		b.have = 0
-		switch errno := syscall.Errno(0); {
-		case errors.As(err, &errno), errors.Is(err, os.ErrClosed):
+		// The file's errors end the reader, a packet's do not.
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) || errors.Is(err, os.ErrClosed) || errors.Is(err, io.EOF) {
 			return 0, err
-		case errors.Is(err, io.EOF): // what a read may find instead while the device is being removed
-			return 0, os.ErrClosed
 		}
 		b.dropped.Add(1) // what does not fit, or is no packet that can be taken apart
 	}

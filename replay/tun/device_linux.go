@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -144,10 +145,18 @@ func (d *Device) fail(what string, err error) error {
 		return nil
 	case d.closed.Load():
 		return net.ErrClosed
-	case errors.Is(err, unix.EBADFD), errors.Is(err, os.ErrClosed):
+	case errors.Is(err, unix.EBADFD), errors.Is(err, os.ErrClosed), unpollable(err):
 		return fmt.Errorf("tun: %s: device %s is gone: somebody removed it", what, d.name)
 	}
 	return fmt.Errorf("tun: %s: device %s: %w", what, d.name, err)
+}
+
+// unpollable reports what a reader that waits is told while the device is
+// being removed: an end of file, or that it cannot be polled, which is no error
+// of the system's and has no number.
+func unpollable(err error) bool {
+	errno := syscall.Errno(0)
+	return !errors.As(err, &errno)
 }
 
 // Close implements [replay.Device]: the device is gone when it returns.

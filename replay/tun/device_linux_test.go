@@ -144,9 +144,6 @@ func testCloseEndsRead(t *testing.T, batched bool) {
 func TestRemoved(t *testing.T) { both(t, testRemoved) }
 
 func testRemoved(t *testing.T, batched bool) {
-	if batched {
-		t.Skip("the batched driver does not always notice that its device was removed: a known shortfall")
-	}
 	d := device(t, Options{Batched: batched})
 	done := make(chan error)
 	go func() {
