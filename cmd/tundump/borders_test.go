@@ -42,6 +42,7 @@ var borders = map[string][]string{
 	"replay/devicetest":  {"replay"},
 	"replay/socks":       {},
 	"replay/peer/dnssd":  {}, // the peers' names on the local network: wire and sockets of its own
+	"tui":                {"decode", "decode/...", "tui/..."},
 	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output"},
 	"cmd/tundump/output": {"capture", "capture/...", "decode", "decode/..."},
 }

@@ -1,0 +1,96 @@
+package tui
+
+import "context"
+
+// Control is what the screen asks for and cannot do itself. All methods but
+// Copy may take long: the screen calls them on goroutines of its own. They end
+// soon after ctx is done, with ctx's error, and leave nothing half done behind.
+// ErrNotHere says that something is not possible in this program or with this
+// source; any other error is shown as it is, escaped.
+//
+// Sources that Control is given are those that it was made with or that Open
+// returned.
+type Control interface {
+	// Open opens another capture. It is shown, and stays open until Close.
+	Open(ctx context.Context, path string) (Source, error)
+	// Close closes a source that is no longer shown.
+	Close(s Source) error
+
+	// SetRecording stops the recording of a live source, or starts it again.
+	// The tunnels run on in either case.
+	SetRecording(ctx context.Context, s Source, on bool) error
+
+	// Export writes rows to a new file. progress is called now and then, from
+	// the calling goroutine; done of all rows. It returns how many packets
+	// were written. A file that exists is not overwritten: the error says so.
+	Export(ctx context.Context, s Source, e Export, progress func(done, all int64)) (packets int64, err error)
+
+	// SaveStream writes a followed stream to a new file.
+	SaveStream(ctx context.Context, s Source, w SaveStream, progress func(done, all int64)) error
+
+	// Notes reads the marks and notes that are kept beside the capture; empty
+	// ones if there are none.
+	Notes(ctx context.Context, s Source) (Notes, error)
+	// SaveNotes writes them. The capture is not changed.
+	SaveNotes(ctx context.Context, s Source, n Notes) error
+
+	// Wireshark starts Wireshark with the source's file and does not wait for
+	// it. pos is a packet to select there, -1 for none.
+	Wireshark(ctx context.Context, s Source, pos int) error
+
+	// SaveSettings keeps what the user changed for the next time.
+	SaveSettings(ctx context.Context, s Settings) error
+
+	// Copy puts text into the clipboard by way of the terminal (OSC 52),
+	// through the writer that the frames go to.
+	Copy(ctx context.Context, text string) error
+}
+
+// Export says what to write.
+type Export struct {
+	Path string // the suffix says the format, pcapng if it says none
+	List List   // what Rows are positions of
+	// Rows are the positions, ascending. A message stands for its packets.
+	// Nil is all rows.
+	Rows  []int
+	Outer bool // the tunnels' own TCP connections instead of the inner packets
+	Notes Notes
+}
+
+// StreamForm says how a stream is written.
+type StreamForm uint8
+
+const (
+	AsText StreamForm = iota // what is not printable as a dot
+	AsHex                    // offset, hexadecimal and characters
+	AsRaw                    // the bytes; a gap is nothing
+)
+
+// SaveStream says what to write of a stream.
+type SaveStream struct {
+	Path   string
+	Stream Stream
+	Side   int // 0 or 1; -1: both
+	Form   StreamForm
+}
+
+// Notes is what a user has marked and written. The keys are numbers, not
+// positions: tunnel.msg and frame.number.
+type Notes struct {
+	Messages map[int64]Note
+	Packets  map[int64]Note
+}
+
+// Of returns the notes of a list's rows.
+func (n *Notes) Of(l List) map[int64]Note {
+	if l == Packets {
+		return n.Packets
+	}
+	return n.Messages
+}
+
+// Note is what is kept of one row.
+type Note struct {
+	Marked bool
+	Text   string // as typed; "" if there is none
+}
