@@ -16,6 +16,7 @@ import (
 	"tundump/capture/record"
 	"tundump/cmd/tundump/output"
 	"tundump/decode/field"
+	"tundump/decode/filter"
 )
 
 // printFlags say how rows are printed; the letters are tshark's and tcpdump's.
@@ -25,11 +26,13 @@ type printFlags struct {
 	options []string
 	stamp   string
 	noNames bool
+	filter  filterFlag
 	opt     output.Options
 	quiet   bool
 }
 
 func (p *printFlags) register(f *pflag.FlagSet) {
+	p.filter.register(f)
 	f.StringVarP(&p.format, "format", "T", "text", "how rows are printed: text, json or fields")
 	f.StringArrayVarP(&p.fields, "field", "e", nil, "field to print with -T fields; repeatable (tundump fields lists them)")
 	f.StringArrayVarP(&p.options, "option", "E", nil, "option of -T fields: header=y, separator=,")
@@ -76,18 +79,37 @@ func (p *printFlags) outputOptions() (output.Options, error) {
 	if o.Count < 0 {
 		return o, usage(fmt.Errorf("-c %d: a count is not negative", o.Count))
 	}
+	if o.Filter, err = p.filter.compile(); err != nil {
+		return o, err
+	}
 	return o, p.separators(&o)
 }
 
 // printer returns what prints to w, nil if nothing is to be printed or counted.
 func (p *printFlags) printer(w io.Writer, o output.Options) *output.Printer {
-	switch {
-	case !p.quiet:
-		return output.New(w, o)
-	case o.Count > 0:
-		return output.New(io.Discard, o) // counts all the same
+	if o.Quiet = p.quiet; o.Quiet && o.Count == 0 && o.Filter == nil {
+		return nil
 	}
-	return nil
+	return output.New(w, o)
+}
+
+// filterFlag is the display filter of every command that has one.
+type filterFlag struct{ text string }
+
+func (x *filterFlag) register(f *pflag.FlagSet) {
+	f.StringVarP(&x.text, "display-filter", "Y", "", "only the rows that match this display filter, Wireshark's language over the fields of tundump fields")
+}
+
+// compile returns the filter, nil if none was given.
+func (x *filterFlag) compile() (*filter.Filter, error) {
+	if x.text == "" {
+		return nil, nil
+	}
+	flt, err := filter.Compile(x.text)
+	if err != nil {
+		return nil, usage(fmt.Errorf("-Y: %w", err))
+	}
+	return flt, nil
 }
 
 // separators reads -E: header=y, separator=TEXT, or both with a comma between.

@@ -66,6 +66,7 @@ func (e printError) Unwrap() error { return e.error }
 // live is a recorder with a pass behind it that prints what it has written.
 type live struct {
 	recorder *record.Recorder
+	printer  *output.Printer
 	done     chan struct{}
 	summary  session.Summary
 	err      error
@@ -80,7 +81,7 @@ func startLive(o record.Options, p *output.Printer, enough func()) (*live, error
 	if err != nil {
 		return nil, usage(err)
 	}
-	l := &live{recorder: r, done: make(chan struct{})}
+	l := &live{recorder: r, printer: p, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		// The pass ends with the recorder and not with the command, so that
@@ -134,6 +135,15 @@ func writeSummary(w io.Writer, s session.Summary, lost *pcapng.Losses) {
 	}
 	parts = append(parts, fmt.Sprintf("%.1f s", s.Duration().Seconds()))
 	fmt.Fprintln(w, strings.Join(parts, ", "))
+}
+
+// writeMatched prints how much the display filter has left, if there is one.
+func writeMatched(w io.Writer, p *output.Printer) {
+	if p == nil || !p.Filters() {
+		return
+	}
+	messages, packets := p.Matched()
+	fmt.Fprintf(w, "%s and %s match the filter\n", count(messages, "message"), count(packets, "packet"))
 }
 
 func count(n int64, what string) string {

@@ -138,6 +138,7 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 		logSummary(log, l.summary, lost)
 	} else {
 		writeSummary(cmd.ErrOrStderr(), l.summary, &lost)
+		writeMatched(cmd.ErrOrStderr(), l.printer)
 	}
 	return err
 }

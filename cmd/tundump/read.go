@@ -28,6 +28,7 @@ printed as such. - reads standard input. A capture that is cut, because the
 recording was killed or is still going on, is read up to its last whole block.`,
 		Example: `  tundump read session.pcapng
   tundump read session.pcapng -V --messages -c 10
+  tundump read session.pcapng --packets -Y 'tcp.port == 443 && tcp.flags.syn == 1'
   tundump read wireshark.pcap --port 8890
   tcpdump -i en0 -U -w - 'tcp port 8890' | tundump read -
   tundump read session.pcapng -T json | jq 'select(.type == "finding")'
@@ -63,12 +64,14 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags, source *so
 		switch {
 		case errors.Is(err, errEnough), cmd.Context().Err() != nil:
 			writeSummary(cmd.ErrOrStderr(), sum, lost)
+			writeMatched(cmd.ErrOrStderr(), p)
 			return nil
 		case err != nil:
 			return err
 		}
 		writeSummary(cmd.ErrOrStderr(), sum, lost)
 	}
+	writeMatched(cmd.ErrOrStderr(), p)
 	return nil
 }
 

@@ -57,6 +57,7 @@ Linux. On other systems tcpdump captures:
   tcpdump -i en0 -U -w - 'tcp port 8890' | tundump read -`,
 		Example: `  tundump sniff -i eth0 --port 8890
   tundump sniff -i any -w session.pcapng
+  tundump sniff -i any -Y 'dns && ip.addr == 10.8.0.0/16'
   tundump sniff -i tun0 --bare`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -109,6 +110,7 @@ func (f *sniffFlags) run(cmd *cobra.Command) error {
 	stats := out.recorder.Stats()
 	lost := stats.Losses()
 	writeSummary(cmd.ErrOrStderr(), out.summary, &lost)
+	writeMatched(cmd.ErrOrStderr(), out.printer)
 	st := l.Stats()
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d packets received, %d dropped by the kernel\n", st.Received, st.Dropped)
 	return err

@@ -21,6 +21,7 @@ package filter
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ type Error struct {
 	Text string
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("filter: column %d: %s", e.Col+1, e.Text) }
+func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Col+1, e.Text) }
 
 // Filter is a compiled filter. It is safe for concurrent use.
 type Filter struct {
@@ -54,8 +55,13 @@ func (f *Filter) Match(r *field.Row, s *Scratch) bool { return f.match(r, s) }
 func (f *Filter) Cost() field.Cost { return f.cost }
 
 // Fields returns the fields that the filter names, in order, those that stand
-// in it twice twice. The slice must not be changed.
+// in it twice twice; a protocol stands for all fields below it. The slice must not be changed.
 func (f *Filter) Fields() []*field.Field { return f.asks }
+
+// Findings reports whether the filter asks about findings.
+func (f *Filter) Findings() bool {
+	return slices.ContainsFunc(f.asks, func(a *field.Field) bool { return strings.HasPrefix(a.Name, "finding.") })
+}
 
 // maxDepth bounds how deep a filter can be nested.
 const maxDepth = 200
@@ -203,6 +209,7 @@ func (p *parser) below(name string) predicate {
 		if strings.HasPrefix(all[i].Name, name+".") {
 			under = append(under, &all[i])
 			p.cost = max(p.cost, all[i].Cost)
+			p.asks = append(p.asks, &all[i])
 		}
 	}
 	return func(r *field.Row, s *Scratch) bool {

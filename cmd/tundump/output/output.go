@@ -25,6 +25,7 @@ import (
 	"tundump/capture/session"
 	"tundump/decode"
 	"tundump/decode/field"
+	"tundump/decode/filter"
 	"tundump/decode/packet"
 )
 
@@ -67,12 +68,14 @@ type Options struct {
 	Separator string         // Format Fields; "" is a tab
 	Stamp     Stamp
 	Location  *time.Location // nil is local time
+	Filter    *filter.Filter // only the rows that match; nil: all
+	Quiet     bool           // nothing is printed, rows are only counted
 	Packets   bool           // only inner packets
 	Messages  bool           // only messages
 	Verbose   bool           // more in a line, and notes
 	Detail    bool           // the full tree of each row
 	Hex       bool           // the bytes of each row
-	Count     int64          // stop after so many messages, or packets where only those are printed; 0: never
+	Count     int64          // stop after so many messages that match, or packets where only those are printed; 0: never
 }
 
 // Printer prints rows. It is for one goroutine.
@@ -88,6 +91,7 @@ type Printer struct {
 	first, last int64
 	started     bool
 	count       int64
+	selected    selection
 }
 
 // New returns a printer to w. It buffers: see [Printer.Flush].
@@ -99,7 +103,7 @@ func New(w io.Writer, opt Options) *Printer {
 		opt.Location = time.Local
 	}
 	p := &Printer{w: bufio.NewWriterSize(w, 64<<10), opt: opt, parser: packet.NewParser()}
-	if opt.Format == Fields && opt.Header {
+	if opt.Format == Fields && opt.Header && !opt.Quiet {
 		names := make([]string, len(opt.Fields))
 		for i, f := range opt.Fields {
 			names[i] = f.Name
@@ -113,16 +117,19 @@ func New(w io.Writer, opt Options) *Printer {
 // Row prints a row and reports whether more are wanted. The error is that of
 // writing.
 func (p *Printer) Row(r *session.Row) (more bool, err error) {
-	switch p.opt.Format {
-	case JSON:
+	p.selected.take(r, p.opt.Filter)
+	switch {
+	case p.opt.Quiet:
+		p.each(r, func(string, *field.Row) {})
+	case p.opt.Format == JSON:
 		p.jsonRow(r)
-	case Fields:
+	case p.opt.Format == Fields:
 		p.fieldsRow(r)
 	default:
 		p.row(r)
 	}
 	more = p.opt.Count == 0 || p.count < p.opt.Count
-	if more && !p.opt.Packets && r.Event.Kind.Counts() {
+	if more && !p.opt.Packets && r.Event.Kind.Counts() && p.selected.event {
 		more = p.counted(true)
 	}
 	return more, p.err
@@ -147,7 +154,7 @@ func (p *Printer) Flush() error {
 // each calls do for the rows that an event makes: the message or what the
 // tunnel did, what is wrong with it, its packets and what is wrong with them.
 func (p *Printer) each(r *session.Row, do func(kind string, row *field.Row)) {
-	if ev := &r.Event; !p.opt.Packets {
+	if ev := &r.Event; !p.opt.Packets && p.selected.event {
 		switch {
 		case ev.Kind == decode.Record:
 			do("message", r.MessageRow())
@@ -160,6 +167,9 @@ func (p *Printer) each(r *session.Row, do func(kind string, row *field.Row)) {
 		return
 	}
 	for i := range r.Packets {
+		if !p.selected.packet(i) {
+			continue
+		}
 		do("packet", r.PacketRow(i))
 		if f, ok := r.Finding(i); ok {
 			row := r.PacketRow(i)
@@ -177,11 +187,16 @@ func (p *Printer) eachProblem(r *session.Row, do func(kind string, row *field.Ro
 		return
 	}
 	for i := range r.Message.Problems {
-		pr := &r.Message.Problems[i]
-		row := r.MessageRow()
-		row.Problem = &field.Finding{Severity: pr.Severity.String(), Code: string(pr.Code), Text: pr.String()}
-		do("finding", row)
+		do("finding", problemRow(r, i))
 	}
+}
+
+// problemRow is the row of finding i of a message.
+func problemRow(r *session.Row, i int) *field.Row {
+	pr := &r.Message.Problems[i]
+	row := r.MessageRow()
+	row.Problem = &field.Finding{Severity: pr.Severity.String(), Code: string(pr.Code), Text: pr.String()}
+	return row
 }
 
 // jsonRow prints an event's rows as objects, one a line.

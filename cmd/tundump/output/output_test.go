@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"tundump/decode"
 	"tundump/decode/bplist"
 	"tundump/decode/field"
+	"tundump/decode/filter"
 	"tundump/decode/frame"
 	"tundump/decode/packet"
 )
@@ -221,6 +223,44 @@ func TestFields(t *testing.T) {
 	got := printed(t, output.Options{Format: output.Fields, Fields: fields, Header: true, Separator: "|"}, events(t)...)
 	if want := "2|1|10.8.0.2,1.1.1.1|0x0001\n2|2||\n3|||\n"; !strings.HasPrefix(got, "tunnel.msg|frame.number|ip.addr|ip.id\n") || !strings.Contains(got, want) {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// A message is printed when any packet inside matches, and with it only those
+// packets; findings belong to what they are about.
+func TestFilter(t *testing.T) {
+	opened, connected, open, packets, one, unframed := "opened ", "upstream connected", "#1 ", "#2 ", " 1 IPv4", "#3 "
+	for text, want := range map[string][]string{
+		`icmp`:                                 {packets, one},
+		`icmp.seq == 2 && tunnel.command == 8`: {packets, one},
+		`!icmp`:                                {opened, connected, open, packets, " 2 data", unframed, "closed"},
+		`tunnel.command == 6`:                  {open},
+		`tunnel.identifier`:                    {open, packets, one, " 2 data"},
+		`tunnel.event == "opened"`:             {opened},
+		`frame.number == 2`:                    {packets, " 2 data", "neither 4 nor 6"},
+		`finding.text contains "neither"`:      {packets, " 2 data", "neither 4 nor 6"},
+	} {
+		flt, err := filter.Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := printed(t, output.Options{Filter: flt}, events(t)...)
+		for _, w := range []string{opened, connected, open, packets, one, " 2 data", unframed, "neither 4 nor 6", "closed"} {
+			if strings.Contains(got, w) != slices.Contains(want, w) && w != "neither 4 nor 6" {
+				t.Errorf("%s: %q in it: %v\n%s", text, w, strings.Contains(got, w), got)
+			}
+		}
+	}
+	flt, err := filter.Compile(`finding`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := printed(t, output.Options{Filter: flt, Packets: true, Count: 1}, events(t)...)
+	if strings.Count(rows, "\n") != 2 || !strings.Contains(rows, one) {
+		t.Errorf("one packet with a finding:\n%s", rows)
+	}
+	if out := printed(t, output.Options{Filter: flt, Quiet: true}, events(t)...); out != "" {
+		t.Errorf("quiet: %s", out)
 	}
 }
 

@@ -17,7 +17,7 @@ func (p *Printer) row(r *session.Row) {
 	switch ev := &r.Event; {
 	case ev.Kind == decode.Packet:
 	case ev.Kind.Counts():
-		if p.opt.Packets {
+		if p.opt.Packets || !p.selected.event {
 			break
 		}
 		p.stampAndTunnel(ev)
@@ -26,7 +26,7 @@ func (p *Printer) row(r *session.Row) {
 		p.problems(r.Message)
 		p.details(r)
 	default:
-		if !p.opt.Packets && !p.opt.Messages && (p.opt.Verbose || !isAside(r)) {
+		if p.selected.event && !p.opt.Packets && !p.opt.Messages && (p.opt.Verbose || !isAside(r)) {
 			p.stampAndTunnel(ev)
 			p.tunnelEvent(r)
 			p.endLine()
@@ -36,7 +36,7 @@ func (p *Printer) row(r *session.Row) {
 		return
 	}
 	for i := range r.Packets {
-		if !p.packet(r, i) {
+		if p.selected.packet(i) && !p.packet(r, i) {
 			return
 		}
 	}
