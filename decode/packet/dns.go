@@ -107,7 +107,9 @@ func (p *Parser) DNS(f *Facts, m *DNSMessage) (ok bool) {
 
 // dnsMessage returns the DNS message in the packet and where it begins.
 func (f *Facts) dnsMessage() (msg []byte, off int) {
-	if f.App != AppDNS && f.App != AppMDNS {
+	switch f.App {
+	case AppDNS, AppMDNS, AppLLMNR:
+	default:
 		return nil, 0
 	}
 	if f.Transport == UDP {
@@ -128,6 +130,15 @@ func lengthPrefixed(b []byte) (n int, ok bool) {
 	}
 	n = int(binary.BigEndian.Uint16(b))
 	return n, n >= dnsHeaderLen && n <= len(b)-2
+}
+
+// confirmsDNS tests what goes to or comes from port 53.
+func confirmsDNS(t Transport, b []byte) bool {
+	if t == UDP {
+		return looksLikeDNS(b)
+	}
+	n, ok := lengthPrefixed(b)
+	return ok && looksLikeDNS(b[2:2+n])
 }
 
 // looksLikeDNS is a cheap test of bytes that go to or come from a DNS port.

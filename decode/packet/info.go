@@ -25,10 +25,8 @@ func (f *Facts) protocol() string {
 	switch {
 	case f.Version == 0:
 		return "data"
-	case f.App == AppDNS:
-		return "DNS"
-	case f.App == AppMDNS:
-		return "MDNS"
+	case f.App != NoApp:
+		return f.appColumn()
 	case f.IsFragment(), f.Transport == NoTransport:
 		if f.Version == 6 {
 			return "IPv6"
@@ -54,8 +52,10 @@ func (p *Parser) AppendInfo(dst []byte, f *Facts, base Base) []byte {
 		return f.appendBadHeader(dst)
 	case f.IsFragment():
 		return f.appendFragment(dst)
-	case f.App != NoApp && p.DNS(f, &p.dns):
-		return p.dns.appendInfo(dst)
+	case f.App != NoApp:
+		if dst, ok := p.appendAppInfo(dst, f); ok {
+			return dst
+		}
 	}
 	switch f.Transport {
 	case TCP:

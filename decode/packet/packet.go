@@ -30,12 +30,16 @@ package packet
 import "net/netip"
 
 // A Parser decodes packets. It holds scratch space only: what it returns
-// depends on its arguments and on VerifyChecksums. It is not safe for
+// depends on its arguments and its exported fields. It is not safe for
 // concurrent use.
 type Parser struct {
 	// VerifyChecksums has TCP, UDP, ICMP and ICMPv6 checksums verified, which
 	// reads the whole packet. The IPv4 header checksum is always verified.
 	VerifyChecksums bool
+
+	// DecodeAs says what the protocol above certain ports is, whatever the
+	// usual one. It is read only.
+	DecodeAs map[Port]App
 
 	inner Facts      // a packet quoted by an ICMP error
 	dns   DNSMessage // for the info column
@@ -93,15 +97,6 @@ const (
 	UDP
 	ICMP
 	ICMPv6
-)
-
-// App is a protocol above the transport, recognised by port and content.
-type App uint8
-
-const (
-	NoApp App = iota
-	AppDNS
-	AppMDNS
 )
 
 // IP protocol numbers, as in Facts.Proto.
@@ -243,6 +238,9 @@ func (p *Parser) Facts(b []byte, f *Facts) {
 		f.icmpv6(segment)
 	default:
 		return
+	}
+	if f.PayloadLen > 0 && f.Transport <= UDP && !f.MF {
+		p.recognise(f)
 	}
 	if p.VerifyChecksums {
 		f.verify()

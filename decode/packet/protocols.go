@@ -47,10 +47,8 @@ func (f *Facts) appendLayers(dst []byte) (_ []byte, more bool) {
 		}
 	}
 	switch {
-	case f.App == AppDNS:
-		return append(dst, ":dns"...), false
-	case f.App == AppMDNS:
-		return append(dst, ":mdns"...), false
+	case f.App != NoApp:
+		return f.appendAppLayers(dst), false
 	case f.isError() && len(f.Payload) > 0:
 		return dst, true
 	case f.hasData():

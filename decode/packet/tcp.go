@@ -5,9 +5,6 @@ import "encoding/binary"
 const (
 	tcpMinLen = 20
 	udpLen    = 8
-
-	dnsPort  = 53
-	mdnsPort = 5353
 )
 
 // TCP option kinds, RFC 9293 section 3.2, RFC 7323, RFC 2018.
@@ -73,11 +70,6 @@ func (f *Facts) tcp(s []byte) {
 	}
 	f.setPayload(s[f.TCPHdrLen:])
 	f.tcpOptions(s[tcpMinLen:f.TCPHdrLen])
-	if (f.SrcPort == dnsPort || f.DstPort == dnsPort) && !f.MF {
-		if n, ok := lengthPrefixed(f.Payload); ok && looksLikeDNS(f.Payload[2:2+n]) {
-			f.App = AppDNS
-		}
-	}
 }
 
 func (f *Facts) tcpOptions(opts []byte) {
@@ -146,11 +138,4 @@ func (f *Facts) udp(s []byte) {
 		f.wrong(ProblemUDPLength, f.HdrLen+4, 2)
 	}
 	f.setPayload(s[udpLen:end])
-	switch {
-	case f.MF || !looksLikeDNS(f.Payload):
-	case f.SrcPort == mdnsPort || f.DstPort == mdnsPort:
-		f.App = AppMDNS
-	case f.SrcPort == dnsPort || f.DstPort == dnsPort:
-		f.App = AppDNS
-	}
 }

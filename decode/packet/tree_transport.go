@@ -110,8 +110,8 @@ func (t *treeBuilder) payload(n int) []Node {
 	if t.f.PayloadLen == 0 {
 		return nil
 	}
-	if t.f.App != NoApp {
-		return t.dns()
+	if nodes := t.app(); nodes != nil {
+		return nodes
 	}
 	return []Node{t.data(t.f.HdrLen+n, t.f.PayloadLen)}
 }
