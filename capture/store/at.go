@@ -28,13 +28,18 @@ func (s *Store) At(i int, buf []byte) (decode.Event, error) {
 	if g == nil {
 		return decode.Event{}, ErrGone
 	}
-	p, ok := s.scratch.Get().(*pcapng.Packet)
-	if !ok {
+	var p *pcapng.Packet
+	select {
+	case p = <-s.scratch:
+	default:
 		p = new(pcapng.Packet)
 	}
 	ev, err := g.read(e, buf, p)
 	*p = pcapng.Packet{Comments: p.Comments[:0]}
-	s.scratch.Put(p)
+	select {
+	case s.scratch <- p:
+	default: // as many readers at once are rare
+	}
 	switch {
 	case errors.Is(err, os.ErrClosed) && i < s.First():
 		return decode.Event{}, ErrGone

@@ -20,7 +20,7 @@ type Store struct {
 	rows  rows
 	first atomic.Int64
 
-	scratch sync.Pool // of *pcapng.Packet, for At
+	scratch chan *pcapng.Packet // spare ones, for At; a sync.Pool may lose what it holds at any time
 
 	mu       sync.Mutex
 	segments []*segment    // oldest first
@@ -51,7 +51,9 @@ type segment struct {
 	sections []pcapng.Section // by offset
 }
 
-func newStore() *Store { return &Store{done: make(chan struct{})} }
+func newStore() *Store {
+	return &Store{scratch: make(chan *pcapng.Packet, 8), done: make(chan struct{})}
+}
 
 // Len reports how many rows there are so far, those that are no longer held
 // included.
