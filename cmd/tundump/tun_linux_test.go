@@ -16,7 +16,7 @@ func TestTUN(t *testing.T) {
 	for name, f := range map[string]func(*testing.T, *lab){
 		"ThroughProxy": throughProxy, "Interrupt": interrupt, "Kill": killAndRestart, "Refused": tunRefused,
 		"User": dropsPrivileges, "Capability": capabilityAlone, "Pool": poolUsedUp, "SplitRoutes": splitRoutes,
-		"IndependentClient": independentClient, "IndependentServer": independentServer, "NoAddress": noAddress, "DNS": passesDNSOn, "Policy": keepsToPolicy,
+		"IndependentClient": independentClient, "IndependentClientWithoutRoot": independentClientStack, "IndependentServer": independentServer, "NoAddress": noAddress, "DNS": passesDNSOn, "Policy": keepsToPolicy,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, newLab(t, program)) })
 	}

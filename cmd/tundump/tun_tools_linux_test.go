@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -125,14 +127,53 @@ func independentClient(t *testing.T, l *lab) {
 	server := l.start(t, "server", "serve", "--listen", "10.2.0.2:8890", "--tun", "--allow", "127.0.0.0/8", "--log-level", "warn")
 	server.wait(t, `serving on (\S+),`)
 	l.on(t, "server", "ip", "route", "add", "2001:db8::2", "dev", "tundump0")
+	l.clientScenarios(t, peer, func(args []string) { l.on(t, "phone", args...) })
+	server.end(t)
+}
+
+// The same against the user-space stack: the hosts that the client asks are
+// addresses of the server's own system, reached over ordinary sockets. One
+// check of the client's asks for more than a server of real hosts can promise:
+// that answers of different hosts and protocols come in the order of the
+// requests. What it says of all else must be right.
+func independentClientStack(t *testing.T, l *lab) {
+	peer := independent(t)
+	l.echoes(t)
+	l.on(t, "server", "sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+	l.on(t, "server", "ip", "addr", "add", "8.8.8.8/32", "dev", "lo")
+	l.on(t, "server", "ip", "addr", "add", "2001:4860:4860::8888/128", "dev", "lo", "nodad")
+	server := l.start(t, "server", "serve", "--listen", "10.2.0.2:8890", "--allow", "127.0.0.0/8", "--log-level", "warn")
+	server.wait(t, `serving on (\S+)`)
+	l.clientScenarios(t, peer, func(args []string) {
+		out, _ := exec.Command("ip", append([]string{"netns", "exec", l.prefix + "phone"}, args...)...).Output()
+		var verdict struct {
+			Event string   `json:"ev"`
+			Fails []string `json:"fails"`
+		}
+		line := out[bytes.LastIndexByte(bytes.TrimSpace(out), '\n')+1:]
+		if err := json.Unmarshal(line, &verdict); err != nil || verdict.Event != "closed" {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+		for _, f := range verdict.Fails {
+			if f != "echoed packet lengths" {
+				t.Errorf("%v: %s", args, f)
+			}
+		}
+	})
+	server.end(t)
+}
+
+// clientScenarios runs the independent client against the server, directly
+// and through a proxy.
+func (l *lab) clientScenarios(t *testing.T, peer []string, run func(args []string)) {
+	t.Helper()
 	l.proxied(t)
 	for _, args := range [][]string{
 		{"10.2.0.2:8890", "networkextension", "0"}, {"10.2.0.2:8890", "apple", "0"}, {"10.2.0.2:8890", "networkextension", "7"}, {"10.1.0.1:8890", "networkextension", "0"},
 	} {
 		as := append(append([]string(nil), peer...), "client", "--connect", args[0], "--live", "--dialect", args[1], "--dribble", args[2])
-		l.on(t, "phone", as...)
+		run(as)
 	}
-	server.end(t)
 }
 
 // The server answers echo requests and datagrams to wherever by itself.

@@ -39,7 +39,8 @@ func (s *Stack) takeICMP(p []byte) bool {
 		s.prohibitEcho(p, errors.New("no echo service is configured"))
 	case s.echos.take(e.src):
 		if s.begin() {
-			go s.forwardEcho(append([]byte(nil), p...))
+			before, leave := s.turns.enter(pair{e.src, e.dst})
+			go s.forwardEcho(append([]byte(nil), p...), before, leave)
 		} else {
 			s.echos.give(e.src)
 		}
@@ -49,15 +50,17 @@ func (s *Stack) takeICMP(p []byte) bool {
 	return true
 }
 
-// forwardEcho carries one echo request out and its answer back. It ends with
-// the stack, or after echoTimeout.
-func (s *Stack) forwardEcho(p []byte) {
+// forwardEcho carries one echo request out and its answer back, behind that to
+// the request before. It ends with the stack, or after echoTimeout.
+func (s *Stack) forwardEcho(p []byte, before <-chan struct{}, leave func()) {
 	defer s.wg.Done()
 	e, _ := parseEcho(p)
 	defer s.echos.give(e.src)
+	defer leave()
 	ctx, cancel := context.WithTimeout(s.ctx, echoTimeout)
 	defer cancel()
 	err := s.cfg.Echo(ctx, e.dst, e.payload)
+	s.turns.wait(ctx, before)
 	switch {
 	case err == nil:
 		s.send(e.answer().packet())

@@ -57,6 +57,7 @@ type Stack struct {
 
 	flows *quota // TCP and UDP flows carried
 	echos *quota // echo requests under way
+	turns order  // of their answers
 	udp   udpTable
 	pings pingTable
 
@@ -90,6 +91,7 @@ func New(cfg Config) (*Stack, error) {
 		own:   make(map[netip.Addr]bool, len(cfg.Addresses)),
 		flows: newQuota(cfg.Flows, cfg.FlowsPerSource),
 		echos: newQuota(maxEchos, maxEchosPerSource),
+		turns: order{patience: orderPatience},
 		owned: make(map[io.Closer]struct{}),
 		down:  make(chan struct{}),
 	}
