@@ -27,6 +27,7 @@ var borders = map[string][]string{
 	"decode/flow":        {"decode/packet", "decode/reasm"},
 	"decode/field":       {"decode", "decode/bplist", "decode/packet", "decode/flow"},
 	"decode/filter":      {"decode/field"},
+	"decode/rewrite":     {"decode/packet"},
 	"capture":            {"decode"},
 	"capture/proxy":      {"capture", "capture/intercept", "decode", "decode/frame"},
 	"capture/intercept":  {"decode", "decode/frame", "decode/filter", "decode/rewrite"},

@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// sum adds the 16-bit words of b, big-endian, to start, in one's complement
+// Sum adds the 16-bit words of b, big-endian, to start, in one's complement
 // over 64 bits. An odd last byte counts as the upper half of a word.
 //
 // Source: RFC 1071, section 2, which allows any width of addition.
-func sum(b []byte, start uint64) uint64 {
+func Sum(b []byte, start uint64) uint64 {
 	s, c := start, uint64(0)
 	for len(b) >= 32 {
 		s, c = bits.Add64(s, binary.BigEndian.Uint64(b), c)
@@ -37,8 +37,8 @@ func sum(b []byte, start uint64) uint64 {
 	return s + c
 }
 
-// fold brings a sum to 16 bits.
-func fold(s uint64) uint16 {
+// Fold brings a sum to 16 bits.
+func Fold(s uint64) uint16 {
 	s = s>>32 + s&0xffffffff
 	s = s>>32 + s&0xffffffff
 	s = s>>16 + s&0xffff
@@ -69,10 +69,10 @@ func (f *Facts) verify() {
 		pseudo = f.pseudoHeader(len(s))
 	}
 	switch {
-	case fold(sum(s, pseudo)) == 0xffff && (f.Transport != UDP || f.L4Checksum != 0):
+	case Fold(Sum(s, pseudo)) == 0xffff && (f.Transport != UDP || f.L4Checksum != 0):
 		f.L4Status = Good
 		return
-	case f.Transport != ICMP && f.L4Checksum == fold(pseudo):
+	case f.Transport != ICMP && f.L4Checksum == Fold(pseudo):
 		f.L4Status = Partial
 		return
 	}
@@ -98,5 +98,5 @@ func (f *Facts) pseudoHeader(n int) uint64 {
 		return s + uint64(binary.BigEndian.Uint32(src[:])) + uint64(binary.BigEndian.Uint32(dst[:]))
 	}
 	src, dst := f.Src.As16(), f.Dst.As16()
-	return sum(dst[:], sum(src[:], s))
+	return Sum(dst[:], Sum(src[:], s))
 }

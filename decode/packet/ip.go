@@ -52,7 +52,7 @@ func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 		f.wrong(ProblemHeaderCut, n, 0)
 		return nil, false
 	}
-	if fold(sum(b[:f.HdrLen], 0)) == 0xffff {
+	if Fold(Sum(b[:f.HdrLen], 0)) == 0xffff {
 		f.IPStatus = Good
 	} else {
 		f.IPStatus = Bad
