@@ -1,0 +1,436 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"tundump/capture/session"
+	"tundump/capture/sniff"
+	"tundump/decode/field"
+)
+
+// TestCompare has tshark judge every field of every packet of captures: those
+// in TUNDUMP_COMPARE, separated as in PATH; "shared" stands for those of the
+// shared folder beside the repository.
+//
+//	TUNDUMP_COMPARE=mine.pcapng go test ./cmd/tundump -run TestCompare -v
+//	TUNDUMP_COMPARE=shared go test ./cmd/tundump -run TestCompare -v
+//
+// The IP packets of each capture are written to a file of link type RAW, which
+// both read. tshark reads it twice, with its TCP reassembly off and on;
+// checksums are verified. Of each field, what is printed by -T fields -e is
+// compared on all packets on which either side has it. TUNDUMP_COMPARE_FIELD
+// (a prefix) limits the fields whose differences are shown, and shows more of
+// them.
+func TestCompare(t *testing.T) {
+	files := filepath.SplitList(os.Getenv("TUNDUMP_COMPARE"))
+	if len(files) == 0 {
+		t.Skip("no captures are named in TUNDUMP_COMPARE")
+	}
+	shared := files[0] == "shared"
+	if shared {
+		var err error
+		if files, err = filepath.Glob(filepath.Join(sharedFolder(t), "captures", "*", "*")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newComparison(t)
+	for _, file := range files {
+		bare := bareCapture(t, file)
+		if bare == "" {
+			continue
+		}
+		ours := c.ours(t, bare)
+		for mode, desegment := range []string{"FALSE", "TRUE"} {
+			c.compare(filepath.Base(file), mode, ours, c.theirs(t, bare, desegment))
+		}
+	}
+	c.report(t)
+	if shared && c.packets < 10000 {
+		t.Errorf("only %d packets were compared", c.packets)
+	}
+}
+
+// tsharkName returns what tshark calls a field of ours.
+func tsharkName(name string) string {
+	switch name {
+	case "_ws.col.protocol":
+		return "_ws.col.Protocol"
+	case "_ws.col.info":
+		return "_ws.col.Info"
+	}
+	return name
+}
+
+// agreement says how often two sides agree.
+type agreement struct{ either, same int }
+
+func (c agreement) percent() float64 { return 100 * float64(c.same) / float64(max(1, c.either)) }
+
+// difference is a class of them: packets of the same kind in which one side
+// lacks a field, or has another value.
+type difference struct{ field, kind, protocols string }
+
+type comparison struct {
+	fields  []*field.Field
+	packets int
+	counts  [2]map[string]*agreement // by field, for each of tshark's two readings
+	differ  [2]map[difference][]string
+	streams map[[3]string]string
+	listed  [2]agreement // protocol column, on packets of the protocols that we read
+}
+
+func newComparison(t *testing.T) *comparison {
+	known := map[string]bool{"_ws.col.Protocol": true, "_ws.col.Info": true}
+	list, err := exec.Command("tshark", "-G", "fields").Output()
+	if err != nil {
+		t.Skipf("no tshark here to judge: %v", err)
+	}
+	for line := range strings.Lines(string(list)) {
+		if p := strings.Split(line, "\t"); p[0] == "F" && len(p) > 2 {
+			known[p[2]] = true
+		}
+	}
+	c := &comparison{}
+	for i := range c.counts {
+		c.counts[i], c.differ[i] = map[string]*agreement{}, map[difference][]string{}
+	}
+	all := field.All()
+	for i := range all {
+		switch f := &all[i]; {
+		case f.Cost < field.FromPacket, f.Name == "frame.number", strings.HasPrefix(f.Name, "tunnel."):
+		case known[tsharkName(f.Name)]:
+			c.fields = append(c.fields, f)
+		default:
+			t.Logf("tshark has no field %s", f.Name)
+		}
+	}
+	return c
+}
+
+// ours returns the text of each field for each packet, as -T fields has it.
+func (c *comparison) ours(t *testing.T, file string) [][]string {
+	t.Helper()
+	capture, err := sniff.Open(file, sniff.Options{})
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	defer capture.Close()
+	s := session.New(capture.Store())
+	var rows [][]string
+	var values []field.Value
+	for {
+		row, err := s.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			return rows
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for i := range row.Packets {
+			pr := row.PacketRow(i)
+			line := make([]string, len(c.fields))
+			for j, f := range c.fields {
+				values = f.Values(values[:0], pr)
+				var text []byte
+				for k, v := range values {
+					if k > 0 {
+						text = append(text, ',')
+					}
+					text = v.AppendText(text, f)
+				}
+				line[j] = string(text)
+			}
+			rows = append(rows, line)
+		}
+	}
+}
+
+// theirs is ours by tshark.
+func (c *comparison) theirs(t *testing.T, file, desegment string) [][]string {
+	t.Helper()
+	args := []string{"-r", file, "-T", "fields", "-o", "tcp.desegment_tcp_streams:" + desegment}
+	for _, p := range []string{"ip", "tcp", "udp"} {
+		args = append(args, "-o", p+".check_checksum:TRUE")
+	}
+	for _, f := range c.fields {
+		args = append(args, "-e", tsharkName(f.Name))
+	}
+	var rows [][]string
+	for line := range strings.Lines(tshark(t, args...)) {
+		row := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(row) != len(c.fields) {
+			t.Fatalf("tshark printed %d fields, %d were asked for: %q", len(row), len(c.fields), line)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (c *comparison) index(name string) int {
+	return slices.IndexFunc(c.fields, func(f *field.Field) bool { return f.Name == name })
+}
+
+func (c *comparison) compare(file string, mode int, ours, theirs [][]string) {
+	if mode == 0 {
+		c.packets += len(theirs)
+	}
+	c.streams = map[[3]string]string{}
+	protocols, column := c.index("frame.protocols"), c.index("_ws.col.protocol")
+	for i, want := range theirs {
+		have := make([]string, len(c.fields))
+		if i < len(ours) {
+			have = ours[i]
+		}
+		for j, f := range c.fields {
+			if have[j] == "" && want[j] == "" {
+				continue
+			}
+			n := c.counts[mode][f.Name]
+			if n == nil {
+				n = new(agreement)
+				c.counts[mode][f.Name] = n
+			}
+			n.either++
+			same := c.same(f.Name, have[j], want[j])
+			if same {
+				n.same++
+			} else {
+				c.note(mode, f.Name, have[j], want[j], want[protocols], fmt.Sprintf("%s:%d", file, i+1))
+			}
+			if j == column && isListed(want[j]) {
+				c.listed[mode].either++
+				if same {
+					c.listed[mode].same++
+				}
+			}
+		}
+	}
+}
+
+// same compares two values. Other dissectors of tshark's open flows before
+// their first packet, so that a flow's packets can be compared, not its
+// number.
+func (c *comparison) same(name, have, want string) bool {
+	switch {
+	case strings.HasPrefix(name, "tcp.analysis.") && have == "1":
+		return strings.TrimRight(want, ",1") == "" && want != "" // tshark marks a duplicate acknowledgment twice
+	case !strings.HasSuffix(name, ".stream"):
+		return have == want
+	}
+	for _, k := range [][3]string{{name, "ours", have}, {name, "theirs", want}} {
+		other := want
+		if k[1] == "theirs" {
+			other = have
+		}
+		if known, ok := c.streams[k]; ok && known != other {
+			return false
+		}
+		c.streams[k] = other
+	}
+	return true
+}
+
+func (c *comparison) note(mode int, name, have, want, protocols, where string) {
+	kind := "another value"
+	switch {
+	case have == "":
+		kind = "not ours"
+	case want == "":
+		kind = "only ours"
+	}
+	if name == "_ws.col.protocol" {
+		kind = have + ", tshark " + want
+	}
+	k := difference{name, kind, protocols}
+	c.differ[mode][k] = append(c.differ[mode][k], fmt.Sprintf("%s %.90q, tshark %.90q", where, have, want))
+}
+
+// isListed reports whether a protocol column names what this project reads.
+func isListed(column string) bool {
+	switch column {
+	case "IPv4", "IPv6", "TCP", "UDP", "UDPLite", "ICMP", "ICMPv6", "IGMPv0", "IGMPv1", "IGMPv2", "IGMPv3", "GRE", "SCTP", "ESP", "AH",
+		"DNS", "MDNS", "LLMNR", "DHCP", "DHCPv6", "NTP", "HTTP", "QUIC", "SSHv1", "SSHv2", "SSH", "STUN", "WireGuard", "OpenVPN", "data":
+		return true
+	}
+	return strings.HasPrefix(column, "TLS") || strings.HasPrefix(column, "SSL") || strings.HasPrefix(column, "HTTP/")
+}
+
+// group returns the kind of a field and what part of the packets has to agree.
+func group(name string) (kind string, least float64) {
+	head, _, _ := strings.Cut(name, ".")
+	switch {
+	case strings.HasPrefix(name, "tcp.analysis."):
+		return "tcp analysis", 98
+	case name == "_ws.col.info", name == "_ws.col.protocol", name == "frame.protocols":
+		return name, 0
+	case slices.Contains([]string{"dns", "http", "tls", "quic", "dhcp", "dhcpv6", "ntp", "mdns", "llmnr", "nbns", "ssdp", "stun", "ssh", "x509ce", "x509sat"}, head):
+		return "applications", 99
+	}
+	return "headers", 99.8
+}
+
+// report prints the agreement of each field, each class of difference with
+// examples, and fails for what agrees too little.
+func (c *comparison) report(t *testing.T) {
+	t.Logf("%d packets; the second figure is with tshark's TCP reassembly", c.packets)
+	shown := os.Getenv("TUNDUMP_COMPARE_FIELD")
+	totals := map[string]*[2]agreement{}
+	least := map[string]float64{"protocol column of what is listed": 97}
+	for _, f := range c.fields {
+		kind, need := group(f.Name)
+		least[kind] = need
+		if totals[kind] == nil {
+			totals[kind] = new([2]agreement)
+		}
+		var n [2]agreement
+		for mode := range n {
+			if got := c.counts[mode][f.Name]; got != nil {
+				n[mode] = *got
+			}
+			totals[kind][mode].either += n[mode].either
+			totals[kind][mode].same += n[mode].same
+		}
+		if n[0].either > 0 && (n[0].same < n[0].either || n[1].same < n[1].either) && strings.HasPrefix(f.Name, shown) {
+			t.Logf("%-44s %6d %8.3f %% %8.3f %%", f.Name, n[0].either, n[0].percent(), n[1].percent())
+			mode := 0
+			if n[1].percent() > n[0].percent() {
+				mode = 1
+			}
+			c.classes(t, mode, f.Name, shown != "")
+		}
+	}
+	totals["protocol column of what is listed"] = &c.listed
+	for kind, n := range totals {
+		t.Logf("%-40s %8d of %8d, %7.3f %%; %8d of %8d, %7.3f %%", kind, n[0].same, n[0].either, n[0].percent(), n[1].same, n[1].either, n[1].percent())
+		if max(n[0].percent(), n[1].percent()) < least[kind] {
+			t.Errorf("%s: less than %g %%", kind, least[kind])
+		}
+	}
+}
+
+// classes prints the classes of difference of a field, the largest first.
+func (c *comparison) classes(t *testing.T, mode int, name string, all bool) {
+	var keys []difference
+	for k := range c.differ[mode] {
+		if k.field == name {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b difference) int {
+		if d := len(c.differ[mode][b]) - len(c.differ[mode][a]); d != 0 {
+			return d
+		}
+		return strings.Compare(a.kind+a.protocols, b.kind+b.protocols)
+	})
+	most, examples := 4, 1
+	if all {
+		most, examples = 40, 3
+	}
+	for i, k := range keys {
+		if i == most {
+			t.Logf("      and %d classes more", len(keys)-most)
+			break
+		}
+		list := c.differ[mode][k]
+		t.Logf("      %d: %s, %s", len(list), k.kind, k.protocols)
+		for _, e := range list[:min(examples, len(list))] {
+			t.Logf("          %s", e)
+		}
+	}
+}
+
+// bareCapture writes the IP packets of a capture to a file of link type RAW;
+// "" if there are none.
+func bareCapture(t *testing.T, file string) string {
+	t.Helper()
+	edit, err := exec.LookPath("editcap")
+	if err != nil {
+		t.Skip("editcap is not installed")
+	}
+	ng := filepath.Join(t.TempDir(), "any.pcapng")
+	if out, err := exec.Command(edit, "-F", "pcapng", file, ng).CombinedOutput(); err != nil {
+		t.Logf("%s: %v: %s", file, err, bytes.TrimSpace(out)) // what it wrote before is there
+	}
+	in, err := os.Open(ng)
+	if err != nil {
+		t.Logf("%s: %v", file, err)
+		return ""
+	}
+	defer in.Close()
+	r, err := pcapgo.NewNgReader(in, pcapgo.NgReaderOptions{WantMixedLinkType: true})
+	if err != nil {
+		t.Logf("%s: %v", file, err)
+		return ""
+	}
+	le := binary.LittleEndian
+	out := le.AppendUint32(nil, 0xa1b23c4d)
+	out = le.AppendUint16(le.AppendUint16(out, 2), 4)
+	for _, v := range []uint32{0, 0, 262144, 101} {
+		out = le.AppendUint32(out, v)
+	}
+	empty := len(out)
+	for {
+		data, ci, err := r.ReadPacketData()
+		if err != nil {
+			break
+		}
+		pkt := ipPacket(data, ci.AncillaryData[0].(layers.LinkType))
+		if pkt == nil {
+			continue
+		}
+		ns := ci.Timestamp.UnixNano()
+		for _, v := range []int64{ns / 1e9, ns % 1e9, int64(len(pkt)), int64(len(pkt))} {
+			out = le.AppendUint32(out, uint32(v))
+		}
+		out = append(out, pkt...)
+	}
+	if len(out) == empty {
+		return ""
+	}
+	bare := filepath.Join(t.TempDir(), "bare"+strconv.Itoa(len(out))+".pcap")
+	if err := os.WriteFile(bare, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return bare
+}
+
+// ipPacket returns the outermost IP packet of a frame.
+func ipPacket(data []byte, link layers.LinkType) []byte {
+	if link == 101 || link == 228 || link == 229 {
+		return data
+	}
+	for _, l := range gopacket.NewPacket(data, link, gopacket.Default).Layers() {
+		if typ := l.LayerType(); typ == layers.LayerTypeIPv4 || typ == layers.LayerTypeIPv6 {
+			return slices.Concat(l.LayerContents(), l.LayerPayload())
+		}
+	}
+	return nil
+}
+
+// sharedFolder returns the folder beside the repository, which not everybody
+// has.
+func sharedFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("..", "..", "..", "shared"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("no shared folder: %v", err)
+	}
+	return dir
+}
