@@ -28,6 +28,7 @@ var borders = map[string][]string{
 	"decode/field":       {"decode", "decode/bplist", "decode/packet", "decode/flow"},
 	"decode/filter":      {"decode/field"},
 	"decode/rewrite":     {"decode/packet"},
+	"decode/stats":       {"decode", "decode/bplist", "decode/packet", "decode/flow"},
 	"capture":            {"decode"},
 	"capture/proxy":      {"capture", "capture/intercept", "decode", "decode/frame"},
 	"capture/intercept":  {"decode", "decode/frame", "decode/filter", "decode/rewrite"},
