@@ -37,14 +37,15 @@ import (
 
 // Session is one pass over a store.
 type Session struct {
-	store   *store.Store
-	next    int
-	row     Row
-	tunnels map[uint32]*Tunnel
-	buf     []byte
-	message decode.Message
-	parser  *packet.Parser
-	flows   *flow.Table
+	store     *store.Store
+	next      int
+	row       Row
+	tunnels   map[uint32]*Tunnel
+	buf       []byte
+	message   decode.Message
+	parser    *packet.Parser
+	flows     *flow.Table
+	fragments packet.Datagrams
 
 	sum       Summary
 	published atomic.Pointer[Summary]
@@ -213,6 +214,11 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 	p := &s.row.Packets[n]
 	p.Index, p.Family, p.Data = i, family, pkt
 	s.parser.Facts(pkt, &p.Facts)
+	if p.Facts.IsFragment() {
+		if whole := s.fragments.Add(s.row.Event.Tunnel, &p.Facts); whole != nil {
+			s.parser.Join(&p.Facts, whole)
+		}
+	}
 	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts}, &p.Flow)
 	if p.Flow.Flags.Repeats() { // its bytes are not what comes next in the stream
 		p.Facts.App = packet.NoApp

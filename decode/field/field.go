@@ -41,6 +41,14 @@ type Row struct {
 	Problem *Finding
 }
 
+// innermost returns the packet that belongs to a flow.
+func (r *Row) innermost() *packet.Facts {
+	if r.Packet.Carries != packet.Encapsulated {
+		return r.Packet
+	}
+	return r.Parser.Innermost(r.Packet)
+}
+
 // Finding is something wrong, or worth knowing, with what a row shows.
 type Finding struct {
 	Severity string

@@ -12,7 +12,7 @@ func ofFlow(name string, t Type, doc string, get func(*flow.Analysis, *packet.Fa
 		if r.Flow == nil {
 			return dst
 		}
-		if v := get(r.Flow, r.Packet); v.Type != 0 {
+		if v := get(r.Flow, r.innermost()); v.Type != 0 {
 			return append(dst, v)
 		}
 		return dst
@@ -49,7 +49,7 @@ func flowFields() []Field {
 	}
 	stream := func(proto packet.Transport) get {
 		return func(a *flow.Analysis, _ *packet.Facts) Value {
-			if a.Proto != proto || a.Quoted {
+			if a.Proto != proto {
 				return Value{}
 			}
 			return uintValue(uint64(a.Stream))

@@ -9,11 +9,27 @@ import (
 )
 
 // fact makes a field out of the packet's facts; get returns the zero Value
-// where it does not apply.
+// where it does not apply. A packet that carries another has the field of
+// each, the outermost first, as in tshark.
 func fact(name string, t Type, doc string, get func(*packet.Facts) Value) Field {
-	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
-		if v := get(r.Packet); v.Type != 0 {
+	return facts(name, t, doc, func(dst []Value, f *packet.Facts) []Value {
+		if v := get(f); v.Type != 0 {
 			return append(dst, v)
+		}
+		return dst
+	})
+}
+
+// facts is fact for a field that a packet may have several times.
+func facts(name string, t Type, doc string, get func([]Value, *packet.Facts) []Value) Field {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+		dst = get(dst, r.Packet)
+		if r.Packet.Carries == packet.NotInside {
+			return dst
+		}
+		for depth, f := 0, r.Parser.Inside(r.Packet, 0); f != nil; depth++ {
+			dst = get(dst, f)
+			f = r.Parser.Inside(f, depth+1)
 		}
 		return dst
 	}}
@@ -55,7 +71,7 @@ func frameFields() []Field {
 			}},
 		{Name: "_ws.col.protocol", Type: String, Doc: "protocol column", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, safeValue(string(r.Packet.AppendProtocol(nil))))
+				return append(dst, safeValue(string(r.Parser.AppendProtocol(nil, r.Packet))))
 			}},
 		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
 			get: func(dst []Value, r *Row) []Value {
@@ -69,7 +85,7 @@ func frameFields() []Field {
 
 func ipFields() []Field {
 	is := func(version uint8) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Version == version && f.HdrLen > 0 }
+		return func(f *packet.Facts) bool { return f.Version == version && f.Header != nil }
 	}
 	v4 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(4), get) }
 	v6 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(6), get) }
@@ -80,16 +96,18 @@ func ipFields() []Field {
 		return addrValue(a)
 	}
 	both := func(name string, version uint8, doc string) Field {
-		return Field{Name: name, Type: Addr, Doc: doc, Cost: FromPacket, Combines: true, get: func(dst []Value, r *Row) []Value {
-			if f := r.Packet; f.Version == version && f.Src.IsValid() {
+		f := facts(name, Addr, doc, func(dst []Value, f *packet.Facts) []Value {
+			if f.Version == version && f.Src.IsValid() {
 				dst = append(dst, addrValue(f.Src), addrValue(f.Dst))
 			}
 			return dst
-		}}
+		})
+		f.Combines = true
+		return f
 	}
 	return []Field{
 		fact("ip.version", Uint, "IP version, of IPv4", v4(func(f *packet.Facts) Value { return uintValue(4) })),
-		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.HdrLen)) })),
+		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.Header[0]&15) * 4) })),
 		hexFact("ip.dsfield", 2, "differentiated services field", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
 		fact("ip.len", Uint, "total length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TotalLen)) })),
 		hexFact("ip.id", 4, "identification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) })),
@@ -97,7 +115,7 @@ func ipFields() []Field {
 		fact("ip.flags.mf", Bool, "more fragments", v4(func(f *packet.Facts) Value { return boolValue(f.MF) })),
 		fact("ip.frag_offset", Uint, "fragment offset, in units of 8 bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset / 8)) })),
 		fact("ip.ttl", Uint, "time to live", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
-		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.Proto)) })),
+		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
 		hexFact("ip.checksum", 4, "header checksum", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) })),
 		fact("ip.checksum.status", Uint, "0 bad, 1 good, 2 unverified", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPStatus.Number())) })),
 		fact("ip.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 4, f) }),
@@ -116,24 +134,26 @@ func ipFields() []Field {
 
 func transportFields() []Field {
 	is := func(t packet.Transport) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Transport == t }
+		return func(f *packet.Facts) bool { return f.Transport == t && !f.IsFragment() }
 	}
 	whole := func(t packet.Transport) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete }
+		return func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete && !f.IsFragment() }
 	}
 	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.TCP), get) }
 	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
 	ports := func(name string, t packet.Transport) Field {
-		return Field{Name: name, Type: Uint, Doc: "source or destination port", Cost: FromPacket, Combines: true, get: func(dst []Value, r *Row) []Value {
-			if r.Packet.Transport == t {
-				dst = append(dst, uintValue(uint64(r.Packet.SrcPort)), uintValue(uint64(r.Packet.DstPort)))
+		f := facts(name, Uint, "source or destination port", func(dst []Value, f *packet.Facts) []Value {
+			if is(t)(f) {
+				dst = append(dst, uintValue(uint64(f.SrcPort)), uintValue(uint64(f.DstPort)))
 			}
 			return dst
-		}}
+		})
+		f.Combines = true
+		return f
 	}
 	src := func(f *packet.Facts) Value { return uintValue(uint64(f.SrcPort)) }
 	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
-	status := func(f *packet.Facts) Value { return uintValue(uint64(f.L4Status.Number())) }
+	status := func(f *packet.Facts) Value { f.Verify(); return uintValue(uint64(f.L4Status.Number())) }
 	list := []Field{
 		fact("tcp.srcport", Uint, "source port", where(is(packet.TCP), src)),
 		fact("tcp.dstport", Uint, "destination port", where(is(packet.TCP), dst)),

@@ -172,11 +172,19 @@ func (f *Flow) Completeness() Completeness {
 // Packet takes in the next packet of the capture and sets a to what its flow
 // says of it. It keeps nothing of p.Facts.
 //
+// Of packets inside each other the innermost belongs to a flow, the one that
+// an ICMP error quotes aside.
+//
 // It does not allocate unless the packet begins a flow, or is a DNS message
 // that teaches a name.
 func (t *Table) Packet(p Packet, a *Analysis) {
 	*a = Analysis{}
 	f := p.Facts
+	if f.Carries == packet.Encapsulated {
+		f = t.parser.Innermost(f)
+		f.Len = p.Facts.Len // what is counted is the packet
+		p.Facts = f
+	}
 	if f.IsFragment() {
 		return
 	}

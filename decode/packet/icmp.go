@@ -19,6 +19,9 @@ func (f *Facts) icmpHead(t Transport, s []byte) bool {
 	f.L4Complete = true
 	f.L4Checksum = binary.BigEndian.Uint16(s[2:])
 	f.setPayload(s[icmpLen:])
+	if f.isError() && !f.IsFragment() && len(s) > icmpLen {
+		f.Carries = Quoted
+	}
 	return true
 }
 
@@ -82,7 +85,7 @@ func (f *Facts) isError() bool {
 // Quoted returns the packet that an ICMP error is about, as much of it as the
 // error quotes; nil if the message is no error. It aliases f's packet.
 func (f *Facts) Quoted() []byte {
-	if !f.isError() {
+	if f.Carries != Quoted {
 		return nil
 	}
 	return f.Payload

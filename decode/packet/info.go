@@ -17,8 +17,15 @@ type Base struct {
 const malformed = "[Malformed Packet]"
 
 // AppendProtocol appends the value of the field _ws.col.protocol: the topmost
-// protocol that was recognised; "IPv4" or "IPv6" for fragments and for
-// protocols that this package does not read, "data" for what is no IP packet.
+// protocol that was recognised, in the innermost packet where one carries
+// another; "IPv4" or "IPv6" for fragments and for protocols that this package
+// does not read, "data" for what is no IP packet.
+func (p *Parser) AppendProtocol(dst []byte, f *Facts) []byte {
+	return p.Innermost(f).AppendProtocol(dst)
+}
+
+// AppendProtocol is [Parser.AppendProtocol] for f's packet alone, whatever is
+// inside it.
 func (f *Facts) AppendProtocol(dst []byte) []byte { return append(dst, f.protocol()...) }
 
 func (f *Facts) protocol() string {
@@ -27,22 +34,38 @@ func (f *Facts) protocol() string {
 		return "data"
 	case f.App != NoApp:
 		return f.appColumn()
+	case f.Transport == NoTransport && f.lastHeader() == ProtoAH:
+		return "AH"
 	case f.IsFragment(), f.Transport == NoTransport:
 		if f.Version == 6 {
 			return "IPv6"
 		}
 		return "IPv4"
+	case f.Transport == IGMP:
+		return f.igmpColumn()
+	case f.Transport == GRE:
+		return f.greColumn()
+	case f.Transport == PIM && f.Segment[0]>>4 == 1:
+		return "PIMv1"
 	}
-	return transportNames[f.Transport]
+	return transports[f.Transport].column
 }
 
-var transportNames = [...]string{TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPv6: "ICMPv6"}
+// transports holds what frame.protocols and the protocol column call each.
+var transports = [...]struct{ layer, column string }{
+	TCP: {"tcp", "TCP"}, UDP: {"udp", "UDP"}, ICMP: {"icmp", "ICMP"}, ICMPv6: {"icmpv6", "ICMPv6"},
+	UDPLite: {"udplite", "UDPLite"}, IGMP: {"igmp", "IGMP"}, SCTP: {"sctp", "SCTP"}, GRE: {"gre", "GRE"},
+	ESP: {"esp", "ESP"}, AH: {"ah", "AH"}, PIM: {"pim", "PIMv2"}, OSPF: {"ospf", "OSPF"}, VRRP: {"vrrp", "VRRP"},
+	RSVP: {"rsvp", "RSVP"}, DCCP: {"dccp", "DCCP"}, EIGRP: {"eigrp", "EIGRP"}, L2TP: {"l2tp", "L2TPv3"},
+	HIP: {"", "HIP"}, Shim6: {"", "Shim6"}, MobileIPv6: {"", "MIPv6"}, IPComp: {"ipcomp", "IPComp"},
+}
 
 // AppendInfo appends the value of the field _ws.col.info in tshark's words,
 // as tshark prints it for a packet whose flow is known by base alone. The text
 // is safe to print. It allocates only where a DNS message is larger than any
 // before.
 func (p *Parser) AppendInfo(dst []byte, f *Facts, base Base) []byte {
+	f = p.Innermost(f)
 	switch {
 	case f.Version == 0 && f.Len == 0:
 		return append(dst, "Empty packet"...)
@@ -66,8 +89,10 @@ func (p *Parser) AppendInfo(dst []byte, f *Facts, base Base) []byte {
 		return f.appendICMP(dst)
 	case ICMPv6:
 		return f.appendICMPv6(dst)
+	case NoTransport:
+		return f.appendOther(dst)
 	}
-	return f.appendOther(dst)
+	return f.appendRare(dst)
 }
 
 func (f *Facts) appendBadHeader(dst []byte) []byte {

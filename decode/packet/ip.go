@@ -75,7 +75,23 @@ func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 	if f.FragOffset+end-f.HdrLen > maxDatagramLen-ipv4MinLen {
 		f.wrong(ProblemFragmentRange, 6, 2)
 	}
+	f.authenticated(b[:end])
 	return b[f.HdrLen:end], true
+}
+
+// ipv4HdrLen returns the length of the IPv4 header with its options.
+func (f *Facts) ipv4HdrLen() int { return int(f.Header[0]&15) * 4 }
+
+// authenticated steps over an authentication header behind the IPv4 header.
+func (f *Facts) authenticated(b []byte) {
+	for f.Proto == ProtoAH && f.FragOffset == 0 && !f.MF {
+		n, ok := extensionLen(ProtoAH, b[f.HdrLen:])
+		if !ok {
+			return
+		}
+		f.Proto = b[f.HdrLen]
+		f.HdrLen += n
+	}
 }
 
 // ipv6 reads the IPv6 header of b and walks the extension headers, as ipv4
@@ -127,8 +143,18 @@ func (f *Facts) ipv6(b []byte) (segment []byte, ok bool) {
 			f.MF = ext[3]&1 != 0
 			f.ID = binary.BigEndian.Uint32(ext[4:])
 		}
+		switch f.Proto {
+		case ProtoMobility:
+			f.Transport = MobileIPv6
+		case ProtoHIP:
+			f.Transport = HIP
+		case ProtoShim6:
+			f.Transport = Shim6
+		}
 		f.HdrLen += l
-		f.Proto = ext[0]
+		if f.Proto = ext[0]; f.MF {
+			break // what follows is the datagram's, not this header's
+		}
 	}
 	if f.FragOffset+end-f.HdrLen > maxDatagramLen {
 		f.wrong(ProblemFragmentRange, f.HdrLen, 0)
@@ -151,7 +177,7 @@ func wholeFields(pad, b []byte, ends ...int) []byte {
 
 func isExtension(proto uint8) bool {
 	switch proto {
-	case ProtoHopByHop, ProtoRouting, ProtoFragment, ProtoDstOpts, ProtoAH:
+	case ProtoHopByHop, ProtoRouting, ProtoFragment, ProtoDstOpts, ProtoAH, ProtoMobility, ProtoHIP, ProtoShim6:
 		return true
 	}
 	return false

@@ -41,9 +41,9 @@ type Parser struct {
 	// usual one. It is read only.
 	DecodeAs map[Port]App
 
-	inner Facts      // a packet quoted by an ICMP error
-	dns   DNSMessage // for the info column
-	tree  treeDecoder
+	inside *[maxInside]Facts // packets inside packets, by how deep; made when there is one
+	dns    DNSMessage        // for the info column
+	tree   treeDecoder
 }
 
 // NewParser returns a Parser that does not verify transport checksums.
@@ -97,21 +97,47 @@ const (
 	UDP
 	ICMP
 	ICMPv6
+	UDPLite
+	IGMP
+	SCTP
+	GRE
+	ESP
+	AH // with nothing behind it that is read
+	PIM
+	OSPF
+	VRRP
+	RSVP
+	DCCP
+	EIGRP
+	L2TP
+	HIP
+	Shim6
+	MobileIPv6
+	IPComp
 )
 
 // IP protocol numbers, as in Facts.Proto.
 const (
 	ProtoHopByHop = 0
 	ProtoICMP     = 1
+	ProtoIGMP     = 2
+	ProtoIPIP     = 4
 	ProtoTCP      = 6
 	ProtoUDP      = 17
 	ProtoIPv6     = 41
 	ProtoRouting  = 43
 	ProtoFragment = 44
+	ProtoGRE      = 47
+	ProtoESP      = 50
 	ProtoAH       = 51
 	ProtoICMPv6   = 58
 	ProtoNoNext   = 59
 	ProtoDstOpts  = 60
+	ProtoSCTP     = 132
+	ProtoMobility = 135
+	ProtoUDPLite  = 136
+	ProtoHIP      = 139
+	ProtoShim6    = 140
 )
 
 // Facts is what a row and a filter need to know about one packet. A field
@@ -129,15 +155,16 @@ type Facts struct {
 	// The IP header. Version is 4, 6, or 0 when it is neither; then nothing
 	// below is set.
 	Src, Dst   netip.Addr // invalid if the packet ends before them
-	HdrLen     int        // bytes in front of the transport header: IPv4 with options, IPv6 with extension headers
+	HdrLen     int        // bytes in front of the transport header: IPv4 with options, IPv6 with extension headers, AH
 	TotalLen   int        // by the header: IPv4 total length, IPv6 40 + payload length
 	DSField    uint8      // traffic class
 	TTL        uint8      // hop limit
-	Proto      uint8      // of what follows the IPv4 header or the last IPv6 extension header
-	NextHeader uint8      // the IP header's own field: differs from Proto behind IPv6 extension headers
+	Proto      uint8      // of what follows the IPv4 header or the last IPv6 extension header, or AH
+	NextHeader uint8      // the IP header's own field: differs from Proto behind those headers
 	ID         uint32     // IPv4 identification, or the fragment header's
 	DF, MF     bool
-	FragOffset int // bytes; the field ip.frag_offset counts in units of 8
+	FragOffset int  // bytes; the field ip.frag_offset counts in units of 8
+	Joined     bool // the last fragment, and Segment is that of the whole datagram, see Join
 	FlowLabel  uint32
 	IPChecksum uint16
 	IPStatus   Status // IPv4 only
@@ -179,9 +206,11 @@ type Facts struct {
 	// the IP payload. In a fragment other than the first, and behind a protocol
 	// that this package does not know, it equals Payload.
 	Segment []byte
-	// Payload is what the transport header carries. PayloadLen is its length.
+	// Payload is what the transport header carries, the packet inside if Carries
+	// says so. PayloadLen is its length.
 	Payload    []byte
 	PayloadLen int
+	Carries    Inside
 }
 
 // TCP flags, as in Facts.Flags and the field tcp.flags.
@@ -224,31 +253,68 @@ func (p *Parser) Facts(b []byte, f *Facts) {
 	segment = segment[:len(segment):len(segment)]
 	f.Segment = segment
 	f.setPayload(segment)
-	if f.FragOffset > 0 {
-		return
+	if f.FragOffset == 0 {
+		p.above(f, segment)
 	}
-	switch {
-	case f.Proto == ProtoTCP:
+}
+
+// above reads what follows the IP header.
+func (p *Parser) above(f *Facts, segment []byte) {
+	switch f.Proto {
+	case ProtoTCP:
 		f.tcp(segment)
-	case f.Proto == ProtoUDP:
+	case ProtoUDP:
 		f.udp(segment)
-	case f.Proto == ProtoICMP && f.Version == 4:
-		f.icmp(segment)
-	case f.Proto == ProtoICMPv6 && f.Version == 6:
-		f.icmpv6(segment)
+	case ProtoICMP:
+		if f.Version == 4 {
+			f.icmp(segment)
+		}
+	case ProtoICMPv6:
+		if f.Version == 6 {
+			f.icmpv6(segment)
+		}
 	default:
+		f.other(segment)
 		return
 	}
-	if f.PayloadLen > 0 && f.Transport <= UDP && !f.MF {
+	if f.PayloadLen > 0 && f.Transport <= UDP && !f.IsFragment() {
 		p.recognise(f)
 	}
 	if p.VerifyChecksums {
+		if f.verify(); f.L4Status == Bad {
+			f.wrong(ProblemTransportSum, f.HdrLen+f.checksumOff(), 2)
+		}
+	}
+}
+
+// Join makes f, the facts of a datagram's last fragment to come, those of the
+// whole datagram: segment is what all of its fragments carry, put together.
+// The IP header's facts stay those of the fragment, as in tshark.
+func (p *Parser) Join(f *Facts, segment []byte) {
+	f.Joined = true
+	for f.Version == 6 && isExtension(f.Proto) { // of the datagram as a whole
+		n, ok := extensionLen(f.Proto, segment)
+		if !ok {
+			break
+		}
+		f.Proto, segment = segment[0], segment[n:]
+	}
+	segment = segment[:len(segment):len(segment)]
+	f.Segment = segment
+	f.setPayload(segment)
+	p.above(f, segment)
+}
+
+// Verify sets L4Status, which Facts does only with VerifyChecksums.
+func (f *Facts) Verify() {
+	if f.L4Status == Unverified {
 		f.verify()
 	}
 }
 
-// IsFragment reports whether the packet is a part of a datagram.
-func (f *Facts) IsFragment() bool { return f.MF || f.FragOffset > 0 }
+// IsFragment reports whether the packet is a part of a datagram, and the rest
+// of it is not here.
+func (f *Facts) IsFragment() bool { return (f.MF || f.FragOffset > 0) && !f.Joined }
 
 func (f *Facts) setPayload(b []byte) {
 	f.Payload = b[:len(b):len(b)]

@@ -1,60 +1,43 @@
 package packet
 
-// maxQuoted is how deep packets quoted by ICMP errors are followed: an error
-// about an error is not sent, RFC 1122 section 3.2.2, so one would do.
-const maxQuoted = 3
-
 // AppendProtocols appends the value of the field frame.protocols, such as
 // "raw:ip:udp:dns".
 func (p *Parser) AppendProtocols(dst []byte, f *Facts) []byte {
 	dst = append(dst, "raw"...)
-	for depth := 0; ; depth++ {
-		var more bool
-		dst, more = f.appendLayers(dst)
-		if !more || depth == maxQuoted {
-			return dst
-		}
-		quoted := f.Payload
-		p.Facts(quoted, &p.inner)
-		f = &p.inner
+	for depth := 0; f != nil; depth++ {
+		dst = f.appendLayers(dst)
+		f = p.Inside(f, depth)
 	}
+	return dst
 }
 
-// appendLayers appends the layers of one packet; more is true if the last of
-// them quotes another packet.
-func (f *Facts) appendLayers(dst []byte) (_ []byte, more bool) {
+// appendLayers appends the layers of one packet.
+func (f *Facts) appendLayers(dst []byte) []byte {
 	switch f.Version {
 	case 4:
 		dst = append(dst, ":ip"...)
 	case 6:
-		dst = f.appendExtensions(append(dst, ":ipv6"...))
+		dst = append(dst, ":ipv6"...)
 	default:
-		return append(dst, ":data"...), false
+		return append(dst, ":data"...)
 	}
 	if f.Header == nil {
-		return dst, false
+		return dst
 	}
-	if !f.IsFragment() {
-		switch f.Transport {
-		case TCP:
-			dst = append(dst, ":tcp"...)
-		case UDP:
-			dst = append(dst, ":udp"...)
-		case ICMP:
-			dst = append(dst, ":icmp"...)
-		case ICMPv6:
-			dst = append(dst, ":icmpv6"...)
-		}
+	dst = f.appendExtensions(dst)
+	if !f.IsFragment() && transports[f.Transport].layer != "" {
+		dst = append(append(dst, ':'), transports[f.Transport].layer...)
 	}
 	switch {
 	case f.App != NoApp:
-		return f.appendAppLayers(dst), false
-	case f.isError() && len(f.Payload) > 0:
-		return dst, true
-	case f.hasData():
+		return f.appendAppLayers(dst)
+	case f.Transport == GRE:
+		dst = f.appendGRE(dst)
+	}
+	if f.Carries == NotInside && f.hasData() {
 		dst = append(dst, ":data"...)
 	}
-	return dst, false
+	return dst
 }
 
 // hasData reports whether the packet ends in bytes that no layer explains.
@@ -69,17 +52,24 @@ func (f *Facts) hasData() bool {
 		return f.Type == 0 || f.Type == 8
 	case f.Transport == ICMPv6:
 		return f.Type == 128 || f.Type == 129
+	case f.Transport == GRE:
+		_, proto, _ := greHeader(f.Segment)
+		return proto != 0
 	}
-	return true
+	return f.Transport <= UDP || f.Transport == UDPLite
 }
 
-// extensions calls yield for each IPv6 extension header.
+// extensions calls yield for each IPv6 extension header, and for AH behind
+// IPv4.
 func (f *Facts) extensions(yield func(proto uint8, span Span) bool) {
-	if f.Version != 6 {
+	if f.Version == 0 || f.Header == nil {
 		return
 	}
-	proto := f.NextHeader
-	for off := ipv6Len; off < len(f.Header) && isExtension(proto); {
+	proto, off := f.NextHeader, ipv6Len
+	if f.Version == 4 {
+		off = f.ipv4HdrLen()
+	}
+	for off < len(f.Header) && isExtension(proto) {
 		n, ok := extensionLen(proto, f.Header[off:])
 		if !ok || !yield(proto, Span{off, n}) {
 			return
@@ -101,6 +91,12 @@ func (f *Facts) appendExtensions(dst []byte) []byte {
 			dst = append(dst, ":ipv6.dstopts"...)
 		case ProtoAH:
 			dst = append(dst, ":ah"...)
+		case ProtoMobility:
+			dst = append(dst, ":mipv6"...)
+		case ProtoHIP:
+			dst = append(dst, ":hip"...)
+		case ProtoShim6:
+			dst = append(dst, ":shim6"...)
 		}
 	}
 	return dst

@@ -34,7 +34,7 @@ func (f *Facts) ports(t Transport, s []byte) bool {
 // fragment may do so.
 func (f *Facts) cutTransport(s []byte) {
 	f.setPayload(nil)
-	if !f.MF {
+	if !f.IsFragment() {
 		f.wrong(ProblemTransportCut, f.HdrLen+len(s), 0)
 	}
 }
@@ -134,7 +134,7 @@ func (f *Facts) udp(s []byte) {
 		f.wrong(ProblemUDPLength, f.HdrLen+4, 2)
 	case f.UDPLen <= len(s):
 		end = f.UDPLen
-	case !f.MF:
+	case !f.IsFragment():
 		f.wrong(ProblemUDPLength, f.HdrLen+4, 2)
 	}
 	f.setPayload(s[udpLen:end])

@@ -178,7 +178,7 @@ func (t *treeBuilder) icmp() []Node {
 	kids := t.fields(icmpFields(f), f.HdrLen, have)
 	switch {
 	case f.PayloadLen == 0:
-	case f.isError() && t.depth < maxQuoted:
+	case f.Carries == Quoted && t.depth < maxInside:
 		inner := treeBuilder{p: t.p, off: t.off + f.HdrLen + icmpLen, depth: t.depth + 1}
 		kids = append(kids, inner.packet(f.Payload)...)
 	default:
