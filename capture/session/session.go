@@ -38,10 +38,10 @@ import (
 // Session is one pass over a store.
 type Session struct {
 	store     *store.Store
+	reader    *store.Reader
 	next      int
 	row       Row
 	tunnels   map[uint32]*Tunnel
-	buf       []byte
 	message   decode.Message
 	parser    *packet.Parser
 	flows     *flow.Table
@@ -53,7 +53,7 @@ type Session struct {
 
 // New returns a session that begins at the store's oldest row.
 func New(st *store.Store) *Session {
-	s := &Session{store: st, next: st.First(), tunnels: make(map[uint32]*Tunnel), parser: packet.NewParser(), flows: flow.New(flow.Options{})}
+	s := &Session{store: st, reader: st.Reader(), next: st.First(), tunnels: make(map[uint32]*Tunnel), parser: packet.NewParser(), flows: flow.New(flow.Options{})}
 	s.published.Store(&Summary{})
 	return s
 }
@@ -113,7 +113,7 @@ func (s *Session) Next(ctx context.Context) (*Row, error) {
 		}
 		i := s.next
 		s.next++
-		ev, err := s.store.At(i, s.buf)
+		ev, err := s.reader.At(i)
 		if errors.Is(err, store.ErrGone) {
 			first := max(s.store.First(), s.next)
 			s.sum.Missed += int64(first - i)
@@ -122,9 +122,6 @@ func (s *Session) Next(ctx context.Context) (*Row, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("session: row %d: %w", i, err)
-		}
-		if cap(ev.Raw) > cap(s.buf) {
-			s.buf = ev.Raw[:0]
 		}
 		s.take(i, ev)
 		if s.next >= s.store.Len() {

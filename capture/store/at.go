@@ -17,16 +17,9 @@ import (
 //
 // The error is [ErrGone] for a row that is no longer held.
 func (s *Store) At(i int, buf []byte) (decode.Event, error) {
-	e, ok := s.rows.at(i)
-	switch {
-	case i < s.First() || !ok && i >= 0 && i < s.Len():
-		return decode.Event{}, ErrGone
-	case !ok:
-		return decode.Event{}, fmt.Errorf("store: there is no row %d: there are %d", i, s.Len())
-	}
-	g := s.segmentOf(i)
-	if g == nil {
-		return decode.Event{}, ErrGone
+	e, g, err := s.find(i)
+	if err != nil {
+		return decode.Event{}, err
 	}
 	var p *pcapng.Packet
 	select {
@@ -40,13 +33,33 @@ func (s *Store) At(i int, buf []byte) (decode.Event, error) {
 	case s.scratch <- p:
 	default: // as many readers at once are rare
 	}
+	return ev, s.rowError(i, err)
+}
+
+// find returns row i and the file that it is in.
+func (s *Store) find(i int) (*Entry, *segment, error) {
+	e, ok := s.rows.at(i)
+	switch {
+	case i < s.First() || !ok && i >= 0 && i < s.Len():
+		return nil, nil, ErrGone
+	case !ok:
+		return nil, nil, fmt.Errorf("store: there is no row %d: there are %d", i, s.Len())
+	}
+	if g := s.segmentOf(i); g != nil {
+		return e, g, nil
+	}
+	return nil, nil, ErrGone
+}
+
+// rowError says what err, from reading row i, means.
+func (s *Store) rowError(i int, err error) error {
 	switch {
 	case errors.Is(err, os.ErrClosed) && i < s.First():
-		return decode.Event{}, ErrGone
+		return ErrGone
 	case err != nil:
-		return decode.Event{}, fmt.Errorf("store: row %d: %w", i, err)
+		return fmt.Errorf("store: row %d: %w", i, err)
 	}
-	return ev, nil
+	return nil
 }
 
 var errChanged = errors.New("the file has changed since it was indexed")

@@ -52,6 +52,25 @@ func BenchmarkAt(b *testing.B) {
 	}
 }
 
+// BenchmarkReader reads the rows of BenchmarkAt in their order.
+func BenchmarkReader(b *testing.B) {
+	st, err := store.Open(benchFile(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer st.Close()
+	<-st.Done()
+	r := st.Reader()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if _, err := r.At(i % st.Len()); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	path := benchFile(b)
 	info, err := os.Stat(path)
