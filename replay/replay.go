@@ -1,6 +1,23 @@
-// Package replay holds what the things that take part in a live tunnel share:
-// a [Device] that carries IP packets, whether the kernel's TUN, a user-space
-// stack or a fake, and a [Source] of recorded events.
+// Package replay sends a recorded session again at the right times and
+// compares the answers with the recorded ones. It also holds what the things
+// that take part in a live tunnel share: a [Device] that carries IP packets,
+// whether the kernel's TUN, a user-space stack or a fake, and a [Source] of
+// recorded events.
+//
+// A recording is compiled into a plan, which says what is sent when and which
+// answer is expected by what, and the plan is played against a [Peer]:
+//
+//	plan, err := replay.Compile(store, replay.Options{Pace: replay.Pace{Multiplier: 2}})
+//	if err != nil {
+//		return err
+//	}
+//	report, err := replay.Play(ctx, plan, &replay.DevicePeer{Device: dev})
+//	if err != nil {
+//		return err // the report is of the part that was played
+//	}
+//	same := report.Same()
+//
+// While it is played, plan.Control pauses, steps, seeks and changes the pace.
 //
 // The loop that everybody writes over a device:
 //

@@ -37,7 +37,7 @@ var borders = map[string][]string{
 	"capture/store":      {"capture/pcapng", "decode"},
 	"capture/sniff":      {"capture", "capture/pcapng", "capture/record", "capture/store", "decode", "decode/stream"},
 	"capture/session":    {"capture/store", "decode", "decode/..."},
-	"replay":             {"decode", "decode/rewrite", "decode/field"},
+	"replay":             {"decode", "decode/rewrite", "decode/field", "decode/packet", "decode/flow"},
 	"replay/netstack":    {"replay"},
 	"replay/tun":         {"replay"},
 	"replay/peer":        {"decode", "decode/frame", "decode/bplist", "replay"},

@@ -1,0 +1,428 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"tundump/decode"
+	"tundump/decode/field"
+	"tundump/decode/flow"
+	"tundump/decode/packet"
+)
+
+// ErrEmpty says that there is nothing to send in a recording.
+var ErrEmpty = errors.New("replay: nothing in the recording is to be sent")
+
+// Compile reads a recording to its end and plans how it is played. The plan
+// keeps reading from src while it is played, unless it fits Options.Preload.
+//
+// The error is ErrEmpty if there is no step, ErrPace, or that of src.
+func Compile(src Source, o Options) (*Plan, error) {
+	o.setDefaults()
+	if err := o.Pace.check(); err != nil {
+		return nil, err
+	}
+	c := newCompiler(src, o)
+	for i := range src.Len() {
+		ev, err := src.At(i, c.buf)
+		if err != nil {
+			return nil, fmt.Errorf("replay: row %d: %w", i, err)
+		}
+		if cap(ev.Raw) > cap(c.buf) {
+			c.buf = ev.Raw[:0]
+		}
+		if err := c.event(int32(i), ev); err != nil {
+			return nil, err
+		}
+	}
+	return c.finish()
+}
+
+// compiler is a plan that is being made.
+type compiler struct {
+	*Plan
+	keyer   *keyer
+	flows   *flow.Table // nil if no row is looked at
+	buf     []byte
+	changed []byte
+	message decode.Message
+	facts   packet.Facts
+	flow    flow.Analysis
+	row     field.Row
+	number  int64 // of packets so far
+	begin   int64 // time of the first event that counts
+	begun   bool
+	tunnels map[uint32]int
+	kept    int64 // bytes in memory
+	arena   []byte
+}
+
+func newCompiler(src Source, o Options) *compiler {
+	seed := maphash.MakeSeed()
+	c := &compiler{
+		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
+		keyer:   newKeyer(seed),
+		tunnels: make(map[uint32]int),
+	}
+	if o.Select != nil {
+		c.flows = flow.New(flow.Options{})
+	}
+	if o.Pace.OneByOne {
+		c.Control.Pause()
+	}
+	return c
+}
+
+func (c *compiler) finish() (*Plan, error) {
+	p := c.Plan
+	if len(p.Steps) == 0 {
+		return nil, ErrEmpty
+	}
+	first, last := p.Steps[0].At, p.Steps[len(p.Steps)-1].At
+	p.Duration = last - first
+	if len(p.memory) != len(p.Steps) {
+		p.memory = nil
+	}
+	return p, nil
+}
+
+// event takes in one event.
+func (c *compiler) event(i int32, ev decode.Event) error {
+	played := c.opt.Tunnel == 0 || c.opt.Tunnel == ev.Tunnel
+	switch {
+	case c.elsewhere(ev):
+		c.number += c.count(ev)
+		return nil
+	case !played && ev.Kind != decode.Record && ev.Kind != decode.Packet:
+		return nil
+	}
+	switch ev.Kind {
+	case decode.Packet:
+		return c.packet(i, 0, -1, ev, ev.Raw, played)
+	case decode.Record:
+		return c.record(i, ev, played)
+	case decode.Unframed, decode.Gap:
+		c.broken(ev, ev.Kind.String())
+	}
+	return nil
+}
+
+// elsewhere reports whether the side that is played did not see ev as it is:
+// the proxy changed, dropped or made it.
+func (c *compiler) elsewhere(ev decode.Event) bool {
+	client, server := ev.Flags&decode.OnClientSide != 0, ev.Flags&decode.OnServerSide != 0
+	if c.opt.Dir == decode.ClientToServer {
+		return server && !client
+	}
+	return client && !server && ev.Flags&(decode.Edited|decode.Dropped|decode.Injected) != 0
+}
+
+// count is how many packets a record has, to keep the numbers right.
+func (c *compiler) count(ev decode.Event) (n int64) {
+	if ev.Kind == decode.Packet {
+		return 1
+	}
+	if ev.Kind != decode.Record || c.message.Decode(ev) != nil {
+		return 0
+	}
+	for i := range c.message.PacketCount() {
+		if p, _ := c.message.Packet(i); len(p) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *compiler) broken(ev decode.Event, why string) {
+	if c.Damaged++; c.Damaged == 1 {
+		c.FirstBroken = fmt.Sprintf("#%d, %s", ev.Number, why)
+	}
+}
+
+func (c *compiler) record(i int32, ev decode.Event, played bool) error {
+	m := &c.message
+	if err := m.Decode(ev); err != nil {
+		if played {
+			c.broken(ev, "no property list")
+		}
+		return nil
+	}
+	if played && ev.Flags&decode.Partial != 0 {
+		c.broken(ev, "cut")
+		return nil
+	}
+	if played && m.Configuration().Exists() {
+		c.configured(ev)
+	}
+	if m.Command != decode.Packets {
+		if !played || !c.opt.Messages {
+			return nil
+		}
+		return c.other(i, ev)
+	}
+	for j := range m.PacketCount() {
+		pkt, family := m.Packet(j)
+		if len(pkt) == 0 {
+			continue
+		}
+		if err := c.packet(i, int32(j), family, ev, pkt, played); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *compiler) tunnel(ev decode.Event) *TunnelInfo {
+	at, ok := c.tunnels[ev.Tunnel]
+	if !ok {
+		if at = len(c.Tunnels); at == maxTunnels {
+			return nil
+		}
+		c.tunnels[ev.Tunnel] = at
+		c.Tunnels = append(c.Tunnels, TunnelInfo{Number: ev.Tunnel, Clients: make(map[netip.Addr]int64)})
+	}
+	return &c.Tunnels[at]
+}
+
+// configured keeps what assigns an address, the first such and otherwise
+// anything: the answer to fetchConfiguration has none.
+func (c *compiler) configured(ev decode.Event) {
+	t := c.tunnel(ev)
+	if t == nil || ev.Dir != decode.ServerToClient || t.Record != nil && c.message.Command != decode.OpenResult {
+		return
+	}
+	t.Record = append([]byte(nil), ev.Raw...)
+}
+
+// packet takes in one packet.
+func (c *compiler) packet(i, index int32, family int64, ev decode.Event, pkt []byte, played bool) error {
+	c.number++
+	f := &c.facts
+	c.keyer.parser.Facts(pkt, f)
+	if c.flows != nil {
+		c.flows.Packet(flow.Packet{Tunnel: ev.Tunnel, Number: c.number, Time: ev.Time, Facts: f}, &c.flow)
+	}
+	if !played {
+		return nil
+	}
+	c.since(ev)
+	if t := c.tunnel(ev); t != nil {
+		t.seen(ev.Dir, f)
+	}
+	if ev.Dir == c.opt.Dir && !c.selected(ev, pkt, family, index) {
+		return nil
+	}
+	if c.opt.Rewrite != nil {
+		c.changed = c.opt.Rewrite(c.changed[:0], pkt, ev.Dir)
+		pkt = c.changed
+		c.keyer.parser.Facts(pkt, f)
+	}
+	if ev.Dir == c.opt.Dir {
+		return c.send(i, index, ev, pkt)
+	}
+	c.expect(i, index, ev)
+	return nil
+}
+
+func (t *TunnelInfo) seen(dir decode.Direction, f *packet.Facts) {
+	t.Packets[dir]++
+	client := f.Src
+	if dir == decode.ServerToClient {
+		client = f.Dst
+	}
+	if _, known := t.Clients[client]; client.IsValid() && (known || len(t.Clients) < maxDests) {
+		t.Clients[client]++
+	}
+}
+
+func (c *compiler) since(ev decode.Event) {
+	if !c.begun {
+		c.begin, c.begun = ev.Time, true
+	}
+}
+
+func (c *compiler) selected(ev decode.Event, pkt []byte, family int64, index int32) bool {
+	if c.opt.Select == nil {
+		return true
+	}
+	c.row = field.Row{Event: &ev, Packet: &c.facts, Flow: &c.flow, Data: pkt, Number: c.number, Index: int(index), Family: family, Parser: c.keyer.parser}
+	if ev.Kind == decode.Record {
+		c.row.Message = &c.message
+	}
+	return c.opt.Select(&c.row)
+}
+
+// at is when an event came, never before the one in front of it.
+func (c *compiler) at(ev decode.Event) time.Duration {
+	at := time.Duration(max(0, ev.Time-c.begin))
+	if n := len(c.Steps); n > 0 {
+		at = max(at, c.Steps[n-1].At)
+	}
+	return at
+}
+
+// send makes a step of a packet, or several.
+func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
+	c.Largest = max(c.Largest, len(pkt))
+	parts := [][]byte{pkt}
+	if c.opt.MTU > 0 && len(pkt) > c.opt.MTU {
+		if c.Oversize++; c.Oversize == 1 {
+			c.FirstLarge = c.number
+		}
+		if c.opt.Split == nil {
+			return nil
+		}
+		parts = c.opt.Split(pkt, c.opt.MTU)
+	}
+	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+	k, class := c.keyer.request(c.keyTunnel(ev), &c.facts)
+	for n, part := range parts {
+		if len(c.Steps) == maxSteps {
+			return fmt.Errorf("replay: more than %d packets", maxSteps)
+		}
+		step.Part, step.Len = int32(n), int32(len(part))
+		if len(parts) > 1 {
+			if c.splits == nil {
+				c.splits = make(map[int32][]byte)
+			}
+			c.splits[int32(len(c.Steps))] = append([]byte(nil), part...)
+		}
+		if n == 0 && class != noClass {
+			c.asks(k, class)
+		}
+		c.Steps = append(c.Steps, step)
+		c.Bytes += int64(len(part))
+		c.keep(part)
+	}
+	if class == noClass && c.facts.Transport == packet.TCP {
+		c.TCP++
+	}
+	if d := c.facts.Dst; d.IsValid() {
+		if _, known := c.Dests[d]; known || len(c.Dests) < maxDests {
+			c.Dests[d]++
+		} else {
+			c.MoreDests++
+		}
+	}
+	return nil
+}
+
+// keyTunnel is the tunnel in keys: packets without their messages arrive from
+// a device, which knows of none.
+func (c *compiler) keyTunnel(ev decode.Event) uint32 {
+	if c.opt.Messages {
+		return ev.Tunnel
+	}
+	return 0
+}
+
+// asks notes that the next step has key k.
+func (c *compiler) asks(k key, class class) {
+	step := int32(len(c.Steps))
+	at, ok := c.keys[k]
+	if !ok {
+		at = int32(len(c.chains))
+		c.keys[k] = at
+		c.chains = append(c.chains, chain{class: class, head: -1, tail: -1, open: -1, last: -1})
+	}
+	ch := &c.chains[at]
+	if ch.last >= 0 {
+		c.Steps[ch.last].same = step
+	}
+	ch.last = step
+	if ch.open < 0 {
+		ch.open = step
+	}
+}
+
+// expect makes something expected of what the other side sent.
+func (c *compiler) expect(i, index int32, ev decode.Event) {
+	if c.facts.IsFragment() {
+		c.Fragments++
+		return
+	}
+	k, class := c.keyer.answer(c.keyTunnel(ev), &c.facts)
+	at, ok := c.keys[k]
+	if class == noClass || !ok {
+		c.Unasked++
+		return
+	}
+	c.answers(at, Expected{At: time.Duration(max(0, ev.Time-c.begin)), Number: c.number, Row: i, Index: index, sum: c.keyer.sum(&c.facts)})
+}
+
+// answers adds e to a chain. It answers the oldest step of the chain that has
+// no answer yet, and if all have, the newest.
+func (c *compiler) answers(at int32, e Expected) {
+	ch := &c.chains[at]
+	if ch.class.once() && ch.head >= 0 && ch.open < 0 {
+		c.Unasked++ // the same answer again
+		return
+	}
+	n := int32(len(c.Expected))
+	e.Cause, e.next = ch.last, -1
+	if ch.open >= 0 {
+		e.Cause, ch.open = ch.open, c.Steps[ch.open].same
+	}
+	if c.Steps[e.Cause].Answer < 0 {
+		c.Steps[e.Cause].Answer = n
+	}
+	if ch.head < 0 {
+		ch.head = n
+	} else {
+		c.Expected[ch.tail].next = n
+	}
+	ch.tail = n
+	c.Expected = append(c.Expected, e)
+}
+
+// other makes a step of a message, or something expected.
+func (c *compiler) other(i int32, ev decode.Event) error {
+	c.since(ev)
+	k, class := c.keyer.message(ev.Tunnel, &c.message)
+	if ev.Dir != c.opt.Dir {
+		at, ok := c.keys[k]
+		if class == noClass || !ok {
+			c.Unasked++
+			return nil
+		}
+		c.answers(at, Expected{At: time.Duration(max(0, ev.Time-c.begin)), Number: ev.Number, Row: i, Index: -1, sum: c.keyer.sumBytes(ev.Raw)})
+		return nil
+	}
+	if c.opt.Select != nil {
+		c.row = field.Row{Event: &ev, Message: &c.message, Parser: c.keyer.parser}
+		if !c.opt.Select(&c.row) {
+			return nil
+		}
+	}
+	if len(c.Steps) == maxSteps {
+		return fmt.Errorf("replay: more than %d messages", maxSteps)
+	}
+	step := Step{At: c.at(ev), Number: ev.Number, Row: i, Index: -1, Len: int32(len(ev.Raw)), Tunnel: ev.Tunnel, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+	if class != noClass {
+		c.asks(k, class)
+	}
+	c.Steps = append(c.Steps, step)
+	c.Bytes += int64(len(ev.Raw))
+	c.keep(ev.Raw)
+	return nil
+}
+
+// arenaSize is how much memory is taken at a time for packets that are kept.
+const arenaSize = 1 << 20
+
+// keep puts the bytes of the newest step into memory while there is room.
+func (c *compiler) keep(b []byte) {
+	if c.kept += int64(len(b)); c.kept > c.opt.Preload {
+		c.memory, c.arena = nil, nil
+		return
+	}
+	if cap(c.arena)-len(c.arena) < len(b) {
+		c.arena = make([]byte, 0, max(arenaSize, len(b)))
+	}
+	n := len(c.arena)
+	c.arena = append(c.arena, b...)
+	c.memory = append(c.memory, c.arena[n:len(c.arena):len(c.arena)])
+}
