@@ -241,4 +241,5 @@ func (x *indexer) Read(b []byte) (int, error) {
 func (x *indexer) publish() {
 	x.w.Append(x.rows)
 	x.rows = x.rows[:0]
+	x.s.indexed.Store(x.r.Offset())
 }

@@ -17,8 +17,9 @@ var ErrGone = errors.New("store: the row is no longer held: the capture's size i
 
 // Store is a capture's rows. It owns its files.
 type Store struct {
-	rows  rows
-	first atomic.Int64
+	rows    rows
+	first   atomic.Int64
+	indexed atomic.Int64
 
 	scratch chan *pcapng.Packet // spare ones, for At; a sync.Pool may lose what it holds at any time
 
@@ -61,6 +62,10 @@ func (s *Store) Len() int { return s.rows.len() }
 
 // First is the oldest row that is still held; Len() if there is none.
 func (s *Store) First() int { return int(s.first.Load()) }
+
+// Indexed reports how many bytes of the file have been indexed, while it is; 0
+// for a capture that is indexed as it is written.
+func (s *Store) Indexed() int64 { return s.indexed.Load() }
 
 // Entry returns what is known of row i without reading the file. It is the
 // zero Entry if there is no such row any more.

@@ -1,0 +1,542 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"tundump/capture"
+	"tundump/capture/record"
+	"tundump/capture/session"
+	"tundump/capture/sniff"
+	"tundump/capture/store"
+	"tundump/cmd/tundump/output"
+	"tundump/decode"
+	"tundump/decode/bplist"
+	"tundump/decode/field"
+	"tundump/decode/filter"
+	"tundump/decode/frame"
+)
+
+// sharedCaptures returns the real captures beside the repository.
+func sharedCaptures(t *testing.T) []string {
+	t.Helper()
+	root, err := filepath.Abs("../../../shared/captures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if ext := filepath.Ext(path); err == nil && (ext == ".pcap" || ext == ".pcapng") {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil || len(paths) == 0 {
+		t.Skipf("no shared captures beside the repository: %v", err)
+	}
+	return paths
+}
+
+type timed struct {
+	time int64
+	raw  []byte
+}
+
+// ipPackets returns the IP packets in a capture of anybody's.
+func ipPackets(t *testing.T, path string) (all []timed) {
+	t.Helper()
+	c, err := sniff.Open(path, sniff.Options{Bare: true})
+	if err != nil {
+		return nil // there are none
+	}
+	defer c.Close()
+	st := c.Store()
+	for i := 0; ; i++ {
+		if _, err := st.Wait(t.Context(), i); err != nil {
+			return all
+		}
+		ev, err := st.At(i, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Kind == decode.Packet {
+			all = append(all, timed{ev.Time, bytes.Clone(ev.Raw)})
+		}
+	}
+}
+
+func message(tb testing.TB, pairs func(w *bplist.Writer) []bplist.Ref) []byte {
+	tb.Helper()
+	var w bplist.Writer
+	b, err := w.Append(frame.Reserve(nil), w.Dict(pairs(&w)...))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := frame.PutLength(b, 0); err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func packetsMessage(tb testing.TB, id int64, pkts ...[]byte) []byte {
+	families := make([]int64, len(pkts))
+	for i := range families {
+		families[i] = decode.FamilyIPv4
+	}
+	return message(tb, func(w *bplist.Writer) []bplist.Ref {
+		return []bplist.Ref{w.String("command"), w.Int(8), w.String("identifier"), w.Int(id), w.String("packets"), w.DataArray(pkts), w.String("protocols"), w.IntArray(families)}
+	})
+}
+
+func offer(tap capture.Tap, ev decode.Event) {
+	b := capture.NewBatch()
+	if ev.Kind.Counts() {
+		ev.Flags |= decode.OnClientSide
+	}
+	b.Events = append(b.Events, ev)
+	tap.Offer(b)
+	b.Release()
+}
+
+// write writes a capture of two tunnels that carry the packets of a real one,
+// with everything else that a capture may have strewn in.
+func write(t *testing.T, tap capture.Tap, pkts []timed) {
+	rnd := rand.New(rand.NewPCG(1, uint64(len(pkts))))
+	at := int64(1e18)
+	for _, tunnel := range []uint32{1, 2} {
+		offer(tap, decode.Event{Kind: decode.Opened, Tunnel: tunnel, Time: at, Detail: &decode.Detail{Upstream: "u:1"}})
+	}
+	offer(tap, decode.Event{Kind: decode.Record, Tunnel: 1, Time: at, Raw: message(t, func(w *bplist.Writer) []bplist.Ref {
+		return []bplist.Ref{w.String("command"), w.Int(6), w.String("identifier"), w.Int(1), w.String("tunnel-type"), w.Int(1)}
+	})})
+	for len(pkts) > 0 {
+		n := min(len(pkts), 1+rnd.IntN(5))
+		ev := decode.Event{Kind: decode.Record, Tunnel: 1 + uint32(rnd.IntN(8)/7), Time: pkts[n-1].time, Dir: decode.Direction(rnd.IntN(2))}
+		switch rnd.IntN(16) {
+		case 0:
+			offer(tap, decode.Event{Kind: decode.Unframed, Tunnel: ev.Tunnel, Time: ev.Time, Raw: []byte("no record")})
+		case 1:
+			offer(tap, decode.Event{Kind: decode.Gap, Tunnel: ev.Tunnel, Time: ev.Time, Dir: 1, Detail: &decode.Detail{Len: 7}})
+		case 2:
+			offer(tap, decode.Event{Kind: decode.Record, Tunnel: ev.Tunnel, Time: ev.Time, Raw: []byte{6, 0, 0, 0, 'x', 'y'}})
+		}
+		raw := make([][]byte, 0, n+1)
+		for _, p := range pkts[:n] {
+			raw = append(raw, p.raw)
+		}
+		if rnd.IntN(4) == 0 {
+			raw = slices.Insert(raw, rnd.IntN(n), []byte{}) // is no packet
+		}
+		ev.Raw = packetsMessage(t, 1, raw...)
+		offer(tap, ev)
+		pkts = pkts[n:]
+	}
+	offer(tap, decode.Event{Kind: decode.Closed, Tunnel: 1, Time: at, Detail: &decode.Detail{By: decode.Client}})
+}
+
+// tunnelled opens a capture that write has written.
+func tunnelled(t *testing.T, pkts []timed) *store.Store {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "f.pcapng")
+	r, err := record.New(record.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, r, pkts)
+	if err := errors.Join(r.Close(), r.Store().Close()); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return st
+}
+
+func view(t *testing.T, st *store.Store) *session.View {
+	v := session.NewView(st)
+	t.Cleanup(v.Close)
+	return v
+}
+
+// complete waits for the end of the pass.
+func complete(t *testing.T, v *session.View) *session.Snapshot {
+	t.Helper()
+	for version := uint64(0); ; {
+		s, err := v.Changed(t.Context(), version)
+		if s.Complete {
+			if s.Err != nil {
+				t.Fatal(s.Err)
+			}
+			return s
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		version = s.Version
+	}
+}
+
+// allFields is every value of a row.
+func allFields(r *field.Row) string {
+	var b []byte
+	all := field.All()
+	for i := range all {
+		f := &all[i]
+		for _, v := range f.Values(nil, r) {
+			b = append(append(append(b, f.Name...), '='), v.AppendText(nil, f)...)
+			b = append(b, '\n')
+		}
+	}
+	if r.Message != nil {
+		for _, p := range r.Message.Problems {
+			b = fmt.Appendf(b, "%+v\n", p)
+		}
+	}
+	return string(b)
+}
+
+// difference returns the lines that a and b do not share.
+func difference(a, b string) string {
+	var out strings.Builder
+	for _, l := range strings.Split(a, "\n") {
+		if !strings.Contains("\n"+b, "\n"+l+"\n") {
+			out.WriteString("got  " + l + "\n")
+		}
+	}
+	for _, l := range strings.Split(b, "\n") {
+		if !strings.Contains("\n"+a, "\n"+l+"\n") {
+			out.WriteString("want " + l + "\n")
+		}
+	}
+	return out.String()
+}
+
+// Any row drawn alone says what the pass said of it.
+func TestDrawAlone(t *testing.T) {
+	for _, path := range sharedCaptures(t) {
+		pkts := ipPackets(t, path)
+		if len(pkts) == 0 || len(pkts) > 20_000 {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			st := tunnelled(t, pkts)
+			var messages, packets []string
+			s := session.New(st)
+			for {
+				r, err := s.Next(t.Context())
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Event.Kind.Counts() {
+					messages = append(messages, allFields(r.MessageRow()))
+				}
+				for i := range r.Packets {
+					packets = append(packets, allFields(r.PacketRow(i)))
+				}
+			}
+			v := view(t, st)
+			snap := complete(t, v)
+			if snap.Packets != (session.Extent{End: len(packets)}) || snap.Messages != (session.Extent{End: len(messages)}) {
+				t.Fatalf("%+v and %+v, want %d and %d", snap.Packets, snap.Messages, len(packets), len(messages))
+			}
+			for l, want := range [][]string{session.Messages: messages, session.Packets: packets} {
+				order := rand.New(rand.NewPCG(7, 7)).Perm(len(want))
+				seen := 0
+				err := v.Read(t.Context(), session.List(l), order, func(it *session.Item) bool {
+					if got := allFields(&it.Row); got != want[it.Pos] || it.Pos != order[seen] {
+						t.Errorf("list %d position %d:\n%s", l, it.Pos, difference(got, want[it.Pos]))
+					}
+					if l == int(session.Messages) && it.MessagePos != it.Pos {
+						t.Errorf("message %d says it is %d", it.Pos, it.MessagePos)
+					}
+					if l == int(session.Packets) && (it.Pos < it.FirstPacket || it.Pos >= it.FirstPacket+it.PacketCount) {
+						t.Errorf("packet %d is not among %d from %d on", it.Pos, it.PacketCount, it.FirstPacket)
+					}
+					seen++
+					return !t.Failed()
+				})
+				if err != nil || seen != len(want) && !t.Failed() {
+					t.Errorf("%d rows of %d; %v", seen, len(want), err)
+				}
+			}
+		})
+	}
+}
+
+var filters = []string{
+	"tcp.port == 443", "ip.addr == 192.168.1.0/24", "tcp.analysis.retransmission", "tcp.analysis.ack_rtt > 0.01", "tcp.analysis.bytes_in_flight > 1000 || udp.port == 53",
+	"tcp.stream == 1", "udp.stream in {0..2}", "!tcp.port", "tcp.port != 443", "frame.number > 10 && frame.number < 20", "frame.len > 1000", "tcp.flags.syn == 1",
+	"dns", "tcp", "udp && ip.ttl < 64", "tunnel.stream == 2", "tunnel.stream == 2 && tcp", "tunnel.dir == \"s2c\"", "tunnel.len > 100", "tunnel.error", "tunnel.command.name == \"Packets\"",
+	"finding.severity == \"warning\"", "finding.code", "dns.time > 0", "icmp", "ip.src == 10.0.0.0/8 || ipv6", "tunnel.msg < 5", "tcp.analysis.duplicate_ack", "tcp.analysis.initial_rtt > 0",
+	"_ws.col.info contains \"Seq\"", "tunnel.af == 2 && udp", "tcp.completeness == 31",
+}
+
+// printed is what read -Y prints: the values of a field of the rows that pass.
+func printed(t *testing.T, st *store.Store, f *filter.Filter, name string, packets bool) (numbers []int) {
+	t.Helper()
+	var out bytes.Buffer
+	fd, ok := field.Lookup(name)
+	if !ok {
+		t.Fatal(name)
+	}
+	p := output.New(&out, output.Options{Format: output.Fields, Fields: []*field.Field{fd}, Filter: f, Packets: packets, Messages: !packets})
+	s := session.New(st)
+	for {
+		r, err := s.Next(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Row(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range strings.Fields(out.String()) {
+		n, err := strconv.Atoi(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// found waits for the end of a selection, and returns the numbers of its rows.
+func found(t *testing.T, v *session.View, l session.List, s *session.Selection) (numbers []int) {
+	t.Helper()
+	for version := uint64(0); ; {
+		snap, err := v.Changed(t.Context(), version)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		version = snap.Version
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if done, all := s.Progress(); done != all {
+		t.Errorf("%d of %d rows were looked at", done, all)
+	}
+	positions := make([]int, s.Len())
+	for i := range positions {
+		positions[i] = s.At(i)
+	}
+	err := v.Read(t.Context(), l, positions, func(it *session.Item) bool {
+		if l == session.Packets {
+			numbers = append(numbers, int(it.Number))
+		} else {
+			numbers = append(numbers, int(it.Event.Number))
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return numbers
+}
+
+// A selection is what read -Y prints.
+func TestSelectIsRead(t *testing.T) {
+	for _, path := range sharedCaptures(t) {
+		pkts := ipPackets(t, path)
+		if len(pkts) == 0 || len(pkts) > 3000 || testing.Short() && len(pkts) > 300 {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			st := tunnelled(t, pkts)
+			v := view(t, st)
+			for _, text := range filters {
+				f, err := filter.Compile(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range []session.List{session.Messages, session.Packets} {
+					name := []string{"tunnel.msg", "frame.number"}[l]
+					want := printed(t, st, f, name, l == session.Packets)
+					s := v.Select(l, f)
+					if got := found(t, v, l, s); !slices.Equal(got, want) {
+						t.Errorf("%s, list %d: %d rows, want %d: %.100s, want %.100s", text, l, len(got), len(want), fmt.Sprint(got), fmt.Sprint(want))
+					}
+				}
+			}
+		})
+	}
+}
+
+// Readers see a capture grow while it is written, and whole rows only.
+func TestGrowing(t *testing.T) {
+	r, err := record.New(record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := session.NewView(r.Store())
+	defer v.Close()
+	f, err := filter.Compile("tcp.port == 1 || udp.port == 50001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selection := v.Select(session.Packets, f)
+	const n = 3000
+	pkt := []byte{0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 8, 0, 2, 10, 8, 0, 1, 0xc3, 0x50, 0xc3, 0x51, 0, 12, 0, 0, 1, 2, 3, 4}
+	go func() {
+		for i := range n {
+			offer(r, decode.Event{Kind: decode.Record, Tunnel: 1, Time: int64(i), Raw: packetsMessage(t, 1, pkt, pkt)})
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	states := 0
+	for version := uint64(0); ; states++ {
+		snap, err := v.Changed(t.Context(), version)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		version = snap.Version
+		if e := snap.Packets; e.End > 0 {
+			positions := []int{e.End - 1, rand.IntN(e.End)}
+			seen := 0
+			err := v.Read(t.Context(), session.Packets, positions, func(it *session.Item) bool {
+				if seen++; it.Number != int64(it.Pos)+1 || it.PacketCount != 2 || !bytes.Equal(it.Data, pkt) {
+					t.Errorf("%+v", it)
+				}
+				return true
+			})
+			if err != nil || seen != 2 {
+				t.Fatalf("%d rows; %v", seen, err)
+			}
+		}
+	}
+	if snap := v.Snapshot(); snap.Packets.End != 2*n || snap.Messages.End != n || !snap.Complete {
+		t.Errorf("%+v %+v", snap.Packets, snap.Messages)
+	}
+	if selection.Len() != 2*n {
+		t.Errorf("%d found", selection.Len())
+	}
+	if err := r.Store().Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A capture of limited size gives up its oldest rows; positions stay.
+func TestViewOfLimited(t *testing.T) {
+	r, err := record.New(record.Options{Keep: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Store().Close()
+	v := session.NewView(r.Store())
+	defer v.Close()
+	pkt := make([]byte, 1000)
+	copy(pkt, []byte{0x45, 0, 3, 232, 0, 0, 0, 0, 64, 17, 0, 0, 10, 8, 0, 2, 10, 8, 0, 1})
+	const n = 4000
+	for i := range n {
+		offer(r, decode.Event{Kind: decode.Record, Tunnel: 1, Time: int64(i), Raw: packetsMessage(t, 1, pkt)})
+		if i%100 == 99 { // the pass keeps up
+			for version := uint64(0); v.Snapshot().Messages.End <= i; {
+				snap, err := v.Changed(t.Context(), version)
+				if err != nil {
+					t.Fatal(err)
+				}
+				version = snap.Version
+			}
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	snap := complete(t, v)
+	if snap.Messages.End != n || snap.Packets.End != n || snap.Packets.First == 0 || snap.Packets.First != snap.Messages.First {
+		t.Fatalf("%+v %+v", snap.Messages, snap.Packets)
+	}
+	var numbers []int64
+	err = v.Read(t.Context(), session.Packets, []int{0, snap.Packets.First - 1, snap.Packets.First, n - 1}, func(it *session.Item) bool {
+		numbers = append(numbers, it.Number)
+		return true
+	})
+	if err != nil || !slices.Equal(numbers, []int64{int64(snap.Packets.First) + 1, n}) {
+		t.Errorf("%d; %v", numbers, err)
+	}
+	if pos, err := v.Locate(t.Context(), session.Packets, session.Place{Number: 1}); err != nil || pos != snap.Packets.First {
+		t.Errorf("the first is at %d; %v", pos, err)
+	}
+}
+
+func TestLocate(t *testing.T) {
+	st := tunnelled(t, []timed{{2e18, make([]byte, 20)}, {3e18, make([]byte, 20)}, {4e18, make([]byte, 20)}, {5e18, make([]byte, 20)}})
+	v := view(t, st)
+	snap := complete(t, v)
+	for pos := range snap.Messages.End {
+		var number, time int64
+		if err := v.Read(t.Context(), session.Messages, []int{pos}, func(it *session.Item) bool {
+			number, time = it.Event.Number, it.Event.Time
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := v.Locate(t.Context(), session.Messages, session.Place{Number: number}); err != nil || got != pos {
+			t.Errorf("number %d is at %d, want %d; %v", number, got, pos, err)
+		}
+		got, err := v.Locate(t.Context(), session.Messages, session.Place{Time: time})
+		if err != nil || got > pos {
+			t.Errorf("time %d is at %d, want at most %d; %v", time, got, pos, err)
+		}
+	}
+	if got, err := v.Locate(t.Context(), session.Messages, session.Place{Number: 1 << 40}); err != nil || got != snap.Messages.End-1 {
+		t.Errorf("behind the end: %d; %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Locate(ctx, session.Messages, session.Place{Number: 2}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestFindings(t *testing.T) {
+	st := tunnelled(t, []timed{{2e18, []byte{0x11}}, {3e18, []byte{0x45, 0, 0, 30}}})
+	v := view(t, st)
+	complete(t, v)
+	codes := map[string]int64{}
+	for _, f := range v.Findings() {
+		codes[f.Code] += f.Count
+		if len(f.Proof) == 0 || f.Text == "" || f.First > f.Last {
+			t.Errorf("%+v", f)
+		}
+	}
+	if codes["inner-ip"] == 0 {
+		t.Errorf("%v", codes)
+	}
+}
+
+var _ = os.Stdout
