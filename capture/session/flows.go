@@ -1,0 +1,387 @@
+package session
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"tundump/decode/flow"
+	"tundump/decode/packet"
+)
+
+// Flow is what is kept of one conversation. Side 0 is who sent its first
+// packet.
+type Flow struct {
+	Tunnel uint32
+	Proto  packet.Transport // TCP or UDP
+	Stream int64            // tcp.stream or udp.stream
+	Addr   [2]netip.AddrPort
+	Name   string // of side 1, from a DNS answer; "" if there was none; safe
+	App    string // the topmost protocol seen
+	Count  [2]flow.Count
+
+	InitialRTT   int64 // nanoseconds; 0 if not known
+	Retrans      int64 // segments sent again
+	Completeness flow.Completeness
+}
+
+const (
+	flowBlockLen = 256
+	// maxKept bounds how many flows are kept for drawing: 96 MiB.
+	maxKept = 1 << 19
+	// maxOthers bounds how many pairs of addresses without a flow are
+	// remembered, so that their packets share one entry.
+	maxOthers = 1 << 16
+	// maxEpochs bounds, over all flows, how often more than two sets of base
+	// numbers are kept for one.
+	maxEpochs = 1 << 16
+	maxNames  = 1 << 16
+)
+
+// flowState is what is kept of a flow, or, for packets that have none, of the
+// two ends. It has no pointers: the collector passes over the table.
+type flowState struct {
+	addr      [2][16]byte
+	port      [2]uint16
+	tunnel    uint32
+	version   uint8
+	transport packet.Transport
+	protocol  uint8 // of IP
+	complete  flow.Completeness
+	app       uint8 // place in View.protocols
+	epochs    uint8 // how many of epoch are set; more are in flows.more
+	name      uint32
+	stream    int64 // -1: it is no flow
+	first     int64 // number of its first packet
+	last      int64
+	count     [2]flow.Count
+	rtt       int64
+	rttFrom   int64 // number of the first packet that knew it
+	retrans   int64
+	epoch     [2]epoch
+}
+
+// epoch is what sequence and acknowledgment numbers are counted from, by
+// sender, from packet since on. It changes while a connection is set up, and
+// with some broken or hostile ones.
+type epoch struct {
+	since int64
+	base  [2]packet.Base
+	known [2]bool
+}
+
+type flowBlock struct {
+	mu    sync.RWMutex
+	flows [flowBlockLen]flowState
+}
+
+// flows is the table of flows that rows point into. One goroutine adds
+// packets; any number read.
+type flows struct {
+	blocks atomic.Pointer[[]*flowBlock] // nil: given up
+	next   atomic.Int64                 // the id of the next flow; ids count from 0
+
+	// For the goroutine that adds:
+	first   int64              // ids below were given up
+	streams [2]map[int64]int64 // of TCP and UDP: id by stream
+	others  map[ends]int64
+
+	mu     sync.RWMutex
+	more   map[int64][]epoch // by flow: those that have no place there
+	extra  int               // how many of them in all
+	names  []string
+	nameOf map[string]uint32
+}
+
+// ends is two ends without a flow, the lower first.
+type ends struct {
+	addr      [2][16]byte
+	port      [2]uint16
+	tunnel    uint32
+	version   uint8
+	transport packet.Transport
+	protocol  uint8
+}
+
+func newFlows() *flows {
+	f := &flows{others: make(map[ends]int64), more: make(map[int64][]epoch), names: []string{""}, nameOf: map[string]uint32{"": 0}}
+	f.streams = [2]map[int64]int64{make(map[int64]int64), make(map[int64]int64)}
+	f.blocks.Store(new([]*flowBlock))
+	return f
+}
+
+// at returns flow id's block and place; the block is nil if it was given up.
+func (fs *flows) at(id int64) (*flowBlock, *flowState) {
+	blocks := *fs.blocks.Load()
+	i := int(id / flowBlockLen)
+	if id < 0 || i >= len(blocks) || blocks[i] == nil {
+		return nil, nil
+	}
+	return blocks[i], &blocks[i].flows[id%flowBlockLen]
+}
+
+// add takes in packet n and returns its flow, -1 if it has no ends, and which
+// side of it sent the packet.
+func (fs *flows) add(n int64, tunnel uint32, time int64, f *packet.Facts, a *flow.Analysis, app uint8) (id int64, side uint8) {
+	if !f.Dst.IsValid() || f.Header == nil {
+		return -1, 0
+	}
+	if a.Proto == packet.NoTransport || a.Quoted {
+		id, side = fs.other(n, tunnel, f)
+	} else {
+		id, side = fs.stream(n, tunnel, f, a), a.Side
+	}
+	b, st := fs.at(id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st.last = n
+	c := &st.count[side]
+	if c.Packets == 0 {
+		c.First = time
+	}
+	c.Packets++
+	c.Bytes += int64(f.Len)
+	c.Last = time
+	if st.stream >= 0 {
+		fs.analysed(id, st, n, a, app)
+	}
+	return id, side
+}
+
+// analysed notes what the analysis of packet n says of its flow.
+func (fs *flows) analysed(id int64, st *flowState, n int64, a *flow.Analysis, app uint8) {
+	st.app = max(st.app, app)
+	if a.Proto != packet.TCP {
+		return
+	}
+	st.complete = a.Completeness
+	if a.InitialRTT != 0 && st.rtt == 0 {
+		st.rtt, st.rttFrom = a.InitialRTT, n
+	}
+	if a.Flags&(flow.Retransmission|flow.FastRetransmission|flow.Spurious) != 0 {
+		st.retrans++
+	}
+	fs.based(id, st, n, a)
+}
+
+// based notes what the numbers of packet n are counted from.
+func (fs *flows) based(id int64, st *flowState, n int64, a *flow.Analysis) {
+	var now *epoch
+	switch {
+	case st.epochs == 0:
+		st.epochs, now = 1, &st.epoch[0]
+		now.since = n
+	case st.epochs <= 2:
+		now = &st.epoch[st.epochs-1]
+	}
+	if now == nil {
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		list := fs.more[id]
+		now = &list[len(list)-1]
+	}
+	if now.known[a.Side] && now.base[a.Side] == a.Base {
+		return
+	}
+	if !now.known[a.Side] {
+		now.known[a.Side], now.base[a.Side] = true, a.Base
+		return
+	}
+	next := *now
+	next.since, next.base[a.Side] = n, a.Base
+	switch {
+	case st.epochs == 1:
+		st.epochs, st.epoch[1] = 2, next
+	case st.epochs == 2:
+		fs.mu.Lock()
+		defer fs.mu.Unlock()
+		if fs.extra < maxEpochs {
+			st.epochs = 3
+			fs.extra++
+			fs.more[id] = []epoch{next}
+		}
+	case fs.extra < maxEpochs:
+		fs.extra++
+		fs.more[id] = append(fs.more[id], next)
+	}
+}
+
+// stream returns the flow that the analysis found.
+func (fs *flows) stream(n int64, tunnel uint32, f *packet.Facts, a *flow.Analysis) int64 {
+	ids := fs.streams[0]
+	if a.Proto == packet.UDP {
+		ids = fs.streams[1]
+	}
+	id, ok := ids[a.Stream]
+	if ok {
+		return id
+	}
+	st := flowState{tunnel: tunnel, version: f.Version, transport: f.Transport, protocol: f.Proto, stream: a.Stream, first: n}
+	st.addr[a.Side], st.port[a.Side] = f.Src.As16(), f.SrcPort
+	st.addr[1-a.Side], st.port[1-a.Side] = f.Dst.As16(), f.DstPort
+	id = fs.create(&st)
+	ids[a.Stream] = id
+	return id
+}
+
+// other returns the entry for the ends of a packet without a flow.
+func (fs *flows) other(n int64, tunnel uint32, f *packet.Facts) (id int64, side uint8) {
+	k := ends{tunnel: tunnel, version: f.Version, transport: f.Transport, protocol: f.Proto}
+	k.addr[0], k.addr[1] = f.Src.As16(), f.Dst.As16()
+	k.port[0], k.port[1] = f.SrcPort, f.DstPort
+	if c := bytes.Compare(k.addr[0][:], k.addr[1][:]); c > 0 || c == 0 && k.port[0] > k.port[1] {
+		k.addr[0], k.addr[1] = k.addr[1], k.addr[0]
+		k.port[0], k.port[1] = k.port[1], k.port[0]
+		side = 1
+	}
+	id, ok := fs.others[k]
+	if ok && id >= fs.first {
+		return id, side
+	}
+	if len(fs.others) >= maxOthers {
+		clear(fs.others)
+	}
+	id = fs.create(&flowState{tunnel: tunnel, version: k.version, transport: k.transport, protocol: k.protocol, stream: -1, first: n, addr: k.addr, port: k.port})
+	fs.others[k] = id
+	return id, side
+}
+
+// create adds a flow, and gives up the oldest when there are too many.
+func (fs *flows) create(st *flowState) int64 {
+	id := fs.next.Load()
+	blocks := *fs.blocks.Load()
+	if int(id/flowBlockLen) == len(blocks) {
+		blocks = append(blocks, new(flowBlock)) // readers of the old length never look at the new element
+		if id-fs.first >= maxKept {
+			blocks = fs.forget(blocks)
+		}
+		fs.blocks.Store(&blocks)
+	}
+	b := blocks[id/flowBlockLen]
+	b.mu.Lock()
+	b.flows[id%flowBlockLen] = *st
+	b.mu.Unlock()
+	fs.next.Store(id + 1)
+	return id
+}
+
+// forget gives up the oldest block.
+func (fs *flows) forget(blocks []*flowBlock) []*flowBlock {
+	blocks = append([]*flowBlock(nil), blocks...)
+	i := fs.first / flowBlockLen
+	for j := range blocks[i].flows {
+		id := fs.first + int64(j)
+		if st := &blocks[i].flows[j]; st.stream >= 0 {
+			ids := fs.streams[st.transport-packet.TCP]
+			if ids[st.stream] == id {
+				delete(ids, st.stream)
+			}
+		}
+		fs.mu.Lock()
+		fs.extra -= len(fs.more[id])
+		delete(fs.more, id)
+		fs.mu.Unlock()
+	}
+	blocks[i] = nil
+	fs.first += flowBlockLen
+	return blocks
+}
+
+// forgotten reports how many flows and pairs of ends were given up.
+func (fs *flows) forgotten() int64 { return fs.first }
+
+// id returns the whole id of packet n's flow, of which its row has 24 bits; -1
+// if it is not kept any more, or was none.
+func (fs *flows) id(r *row) int64 {
+	low := int64(r.flowID())
+	if low == noFlow {
+		return -1
+	}
+	last := fs.next.Load() - 1
+	id := last&^noFlow | low
+	if id > last {
+		id -= noFlow + 1
+	}
+	return id
+}
+
+// get copies packet n's flow; ok is false if it is not kept any more.
+func (fs *flows) get(n int64, r *row, st *flowState) (id int64, ok bool) {
+	id = fs.id(r)
+	b, at := fs.at(id)
+	if b == nil {
+		return -1, false
+	}
+	b.mu.RLock()
+	*st = *at
+	b.mu.RUnlock()
+	return id, st.first <= n && n <= st.last // else it is another flow with the same low bits
+}
+
+// baseOf returns what the numbers of packet n, sent by side, are counted from.
+func (fs *flows) baseOf(id, n int64, side uint8, st *flowState) packet.Base {
+	if st.epochs > 2 {
+		fs.mu.RLock()
+		defer fs.mu.RUnlock()
+		list := fs.more[id]
+		for i := len(list) - 1; i >= 0; i-- {
+			if list[i].since <= n {
+				return list[i].base[side]
+			}
+		}
+	}
+	if st.epochs > 1 && st.epoch[1].since <= n {
+		return st.epoch[1].base[side]
+	}
+	return st.epoch[0].base[side]
+}
+
+// name notes under which name side 1 of a flow is known.
+func (fs *flows) name(id int64, name string) {
+	fs.mu.Lock()
+	k, ok := fs.nameOf[name]
+	if !ok && len(fs.names) < maxNames {
+		k = uint32(len(fs.names))
+		fs.names = append(fs.names, name)
+		fs.nameOf[name] = k
+	}
+	fs.mu.Unlock()
+	if b, st := fs.at(id); b != nil {
+		b.mu.Lock()
+		st.name = k
+		b.mu.Unlock()
+	}
+}
+
+func (st *flowState) addrPort(side uint8) netip.AddrPort {
+	return netip.AddrPortFrom(st.address(side), st.port[side])
+}
+
+func (st *flowState) address(side uint8) netip.Addr {
+	a := netip.AddrFrom16(st.addr[side])
+	if st.version == 4 {
+		return a.Unmap()
+	}
+	return a
+}
+
+// all calls yield for every flow that is kept, the oldest first.
+func (fs *flows) all(yield func(id int64, st *flowState) bool) {
+	next := fs.next.Load()
+	var copied [flowBlockLen]flowState
+	for i, b := range *fs.blocks.Load() {
+		if b == nil {
+			continue
+		}
+		b.mu.RLock()
+		copied = b.flows
+		b.mu.RUnlock()
+		for j := range copied {
+			id := int64(i)*flowBlockLen + int64(j)
+			if id >= next || !yield(id, &copied[j]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"tundump/decode"
+	"tundump/decode/packet"
+)
+
+// take keeps what a row of the pass turned out to be.
+func (v *View) take(r *Row) {
+	event := uint32(r.Index)
+	if r.Event.Kind.Counts() {
+		v.messages.push(event)
+	}
+	if r.checked {
+		v.problems.put(int64(event), append([]decode.Problem(nil), r.Message.Problems...))
+	}
+	for i := range r.Packets {
+		v.takePacket(event, r, &r.Packets[i], r.FirstPacket+int64(i))
+	}
+	v.findings.take(v, r)
+	v.tables.take(v, r)
+}
+
+func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
+	w := row{event: event, length: uint16(min(len(p.Data), longLength)), flow: noFlow}
+	offset := 0
+	if r.Message != nil {
+		offset = r.Message.PacketSpan(p.Index).Off
+	}
+	protocol := v.protocols.of(&p.Facts)
+	w.place = uint32(min(offset, maxPlace))<<protocolBits | uint32(protocol)
+	id, side := v.flows.add(n, r.Event.Tunnel, r.Event.Time, &p.Facts, &p.Flow, protocol)
+	if id >= 0 {
+		w.flow = uint32(id) & noFlow
+		if w.flow == noFlow { // the one that means none
+			w.flow = noFlow
+		}
+	}
+	if own := w.pack(n, &p.Flow); own != 0 {
+		v.acks.put(n, own)
+	}
+	if side != 0 {
+		w.flags |= side1
+	}
+	v.packets.push(w)
+}
+
+// protocols numbers the names of the protocol column.
+type protocols struct {
+	names   atomic.Pointer[[]string] // by number
+	number  map[string]uint8         // for the pass
+	scratch []byte
+}
+
+// of returns the number of the packet's protocol. For the pass.
+func (ps *protocols) of(f *packet.Facts) uint8 {
+	ps.scratch = f.AppendProtocol(ps.scratch[:0])
+	if n, ok := ps.number[string(ps.scratch)]; ok {
+		return n
+	}
+	var names []string
+	if p := ps.names.Load(); p != nil {
+		names = append(names, *p...)
+	}
+	if len(names) == maxProtocol {
+		return maxProtocol
+	}
+	if ps.number == nil {
+		ps.number = make(map[string]uint8)
+	}
+	n := uint8(len(names))
+	names = append(names, string(ps.scratch))
+	ps.names.Store(&names)
+	ps.number[names[n]] = n
+	return n
+}
+
+// name returns a protocol's name, "" for one that was one too many.
+func (ps *protocols) name(n uint8) string {
+	if p := ps.names.Load(); p != nil && int(n) < len(*p) {
+		return (*p)[n]
+	}
+	return ""
+}
+
+// maxSparse bounds what is kept of rows that need more than a row has.
+const maxSparse = 1 << 16
+
+// sparse is what a few rows have. What there is no room for is not kept.
+type sparse[T any] struct {
+	mu sync.RWMutex
+	m  map[int64]T
+}
+
+func (s *sparse[T]) put(n int64, v T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = make(map[int64]T)
+	}
+	if len(s.m) < maxSparse {
+		s.m[n] = v
+	}
+}
+
+func (s *sparse[T]) get(n int64) (v T, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, ok = s.m[n]
+	return v, ok
+}

@@ -1,0 +1,233 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tundump/capture/pcapng"
+	"tundump/capture/store"
+	"tundump/decode"
+	"tundump/decode/flow"
+	"tundump/decode/packet"
+)
+
+// View is a capture for a screen: rows by position, however many there are,
+// while the one pass goes on behind them. A packet costs 24 bytes of memory
+// and a message 4, besides what the store keeps of an event; what a packet's
+// row does not say is in its flow, and the bytes stay in the file.
+//
+// A position says where a row stands in its list: they are dense, begin at 0
+// and never change, also where a limited capture gives up its oldest rows.
+//
+// All methods may be called from any goroutine. Those without a context return
+// at once.
+type View struct {
+	store    *store.Store
+	session  *Session
+	flows    *flows
+	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
+	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
+
+	packets  list[row]    // for the pass; packet number n is at n-1
+	messages list[uint32] // likewise: the event
+
+	findings findings
+	tables   tables
+
+	snapshot  atomic.Pointer[Snapshot]
+	mu        sync.Mutex
+	changed   chan struct{} // closed at the next change; nil if nobody waits
+	returned  time.Time     // when Changed returned last
+	selecting int           // selections that are not done
+
+	protocols protocols
+	readers   sync.Pool // of *reader
+	cancel    context.CancelFunc
+	done      chan struct{}
+	work      sync.WaitGroup // selections
+	ctx       context.Context
+}
+
+// Snapshot is the state of a view at one moment. It never changes.
+type Snapshot struct {
+	Version uint64 // differs from every other state of the view
+
+	Messages, Packets Extent
+	Summary           Summary
+	Open              int64 // tunnels that are not closed
+	Forgotten         int64 // flows given up to keep memory bounded
+	Losses            pcapng.Losses
+	// Complete says that no more rows will come; Err why, if the capture has
+	// more that cannot be read.
+	Complete bool
+	Err      error
+
+	rows   list[row]
+	events list[uint32]
+}
+
+// Extent is the positions that a list has: First <= position < End.
+type Extent struct{ First, End int }
+
+// List names one of the two lists of a view.
+type List uint8
+
+const (
+	// Messages is every event whose kind counts: records, bytes that are no
+	// record, and gaps.
+	Messages List = iota
+	// Packets is every inner packet, those outside any tunnel included.
+	Packets
+)
+
+// publishEvery is how often readers see a new state at most.
+const publishEvery = 50 * time.Millisecond
+
+// NewView begins the pass over st: one goroutine, which ends with the capture
+// or at Close.
+func NewView(st *store.Store) *View {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := &View{store: st, session: New(st), flows: newFlows(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
+	v.tables.init()
+	v.readers.New = func() any { return newReader(v) }
+	v.snapshot.Store(&Snapshot{Version: 1})
+	go func() {
+		defer close(v.done)
+		v.run(ctx)
+	}()
+	return v
+}
+
+// Close ends the pass and every selection, and waits for them. The store
+// remains open.
+func (v *View) Close() {
+	v.cancel()
+	<-v.done
+	v.work.Wait()
+}
+
+// Snapshot returns the newest state.
+func (v *View) Snapshot() *Snapshot { return v.snapshot.Load() }
+
+// Changed waits for a state whose version is not version and returns the
+// newest, at most 20 times a second. A selection that grows makes a new state
+// too. The error is io.EOF when nothing will change any more.
+func (v *View) Changed(ctx context.Context, version uint64) (*Snapshot, error) {
+	for {
+		v.mu.Lock()
+		s := v.snapshot.Load()
+		var wake <-chan struct{}
+		pause := time.Until(v.returned.Add(publishEvery))
+		switch {
+		case s.Version == version && s.Complete && v.selecting == 0:
+			v.mu.Unlock()
+			return s, io.EOF
+		case s.Version != version && pause <= 0:
+			v.returned = time.Now()
+			v.mu.Unlock()
+			return s, nil
+		case s.Version == version:
+			if v.changed == nil {
+				v.changed = make(chan struct{})
+			}
+			wake, pause = v.changed, time.Hour
+		}
+		v.mu.Unlock()
+		timer := time.NewTimer(pause)
+		select {
+		case <-wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return s, ctx.Err()
+		}
+		timer.Stop()
+	}
+}
+
+// announce makes a new state of the last one, changed by change.
+func (v *View) announce(change func(*Snapshot)) {
+	v.mu.Lock()
+	s := *v.snapshot.Load()
+	s.Version++
+	change(&s)
+	v.snapshot.Store(&s)
+	if v.changed != nil {
+		close(v.changed)
+		v.changed = nil
+	}
+	v.mu.Unlock()
+}
+
+// checkEvery is after how many rows the pass looks at the clock.
+const checkEvery = 64
+
+// run is the pass.
+func (v *View) run(ctx context.Context) {
+	var published time.Time
+	dirty := true // there is something that nobody has seen
+	for n := 1; ; n++ {
+		caughtUp := v.session.next >= v.store.Len()
+		if caughtUp || n%checkEvery == 0 {
+			now := time.Now()
+			if dirty && now.Sub(published) >= publishEvery {
+				v.publish(nil)
+				published, dirty = now, false
+			}
+		}
+		var err error
+		if caughtUp && dirty {
+			err = v.waitUntil(ctx, published.Add(publishEvery))
+		}
+		if err == nil {
+			var r *Row
+			if r, err = v.session.Next(ctx); err == nil {
+				v.take(r)
+				dirty = true
+				continue
+			}
+		} else if errors.Is(err, context.DeadlineExceeded) {
+			continue
+		}
+		v.publish(err)
+		return
+	}
+}
+
+// waitUntil waits for a row, or until it is time.
+func (v *View) waitUntil(ctx context.Context, t time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, t)
+	defer cancel()
+	_, err := v.store.Wait(ctx, v.session.next)
+	return err
+}
+
+// publish lets readers see what the pass has seen. end is why it is over, nil
+// if it is not.
+func (v *View) publish(end error) {
+	first := uint32(v.store.First())
+	packets := v.packets.search(func(r *row) bool { return r.event >= first })
+	messages := v.messages.search(func(e *uint32) bool { return *e >= first })
+	v.packets.drop(packets)
+	v.messages.drop(messages)
+	v.tables.publish(v)
+	sum := v.session.Seen()
+	v.announce(func(s *Snapshot) {
+		s.Packets, s.Messages = Extent{packets, v.packets.n}, Extent{messages, v.messages.n}
+		s.rows, s.events = v.packets, v.messages
+		s.Summary = sum
+		s.Open = v.tables.open
+		s.Forgotten = sum.Flows + v.flows.forgotten()
+		s.Losses = v.store.Losses()
+		if end != nil {
+			s.Complete = true
+			if end != io.EOF && !errors.Is(end, context.Canceled) {
+				s.Err = end
+			}
+		}
+	})
+}
