@@ -250,6 +250,9 @@ func (fs *flows) other(n int64, tunnel uint32, f *packet.Facts) (id int64, side 
 // create adds a flow, and gives up the oldest when there are too many.
 func (fs *flows) create(st *flowState) int64 {
 	id := fs.next.Load()
+	if id&noFlow == noFlow {
+		id++ // in rows it would mean none
+	}
 	blocks := *fs.blocks.Load()
 	if int(id/flowBlockLen) == len(blocks) {
 		blocks = append(blocks, new(flowBlock)) // readers of the old length never look at the new element
@@ -305,6 +308,9 @@ func (fs *flows) id(r *row) int64 {
 	}
 	return id
 }
+
+// wrapped reports whether 24 bits may stand for more than one flow.
+func (fs *flows) wrapped() bool { return fs.next.Load() > noFlow }
 
 // get copies packet n's flow; ok is false if it is not kept any more.
 func (fs *flows) get(n int64, r *row, st *flowState) (id int64, ok bool) {
@@ -379,7 +385,10 @@ func (fs *flows) all(yield func(id int64, st *flowState) bool) {
 		b.mu.RUnlock()
 		for j := range copied {
 			id := int64(i)*flowBlockLen + int64(j)
-			if id >= next || !yield(id, &copied[j]) {
+			if id >= next {
+				return
+			}
+			if copied[j].version != 0 && !yield(id, &copied[j]) {
 				return
 			}
 		}

@@ -46,6 +46,7 @@ type Session struct {
 	parser    *packet.Parser
 	flows     *flow.Table
 	fragments packet.Datagrams
+	codes     []decode.Code
 
 	sum       Summary
 	published atomic.Pointer[Summary]
@@ -81,8 +82,9 @@ type Row struct {
 	FirstPacket int64 // number of the first of Packets in the capture, from 1
 	Packets     []Carried
 
-	parser *packet.Parser
-	fields field.Row
+	parser  *packet.Parser
+	fields  field.Row
+	checked bool // the problems are not what Decode alone says
 }
 
 // Carried is one inner packet of a message.
@@ -196,13 +198,24 @@ func (s *Session) record(t *Tunnel) {
 		return // m.Problems says why
 	}
 	if s.row.Event.Flags&decode.Dropped == 0 { // the receiver never saw it
-		t.conns.Check(m)
+		s.check(t, m)
 	}
 	for i := range m.PacketCount() {
 		if pkt, family := m.Packet(i); len(pkt) > 0 {
 			s.carry(i, family, pkt)
 		}
 	}
+}
+
+// check has the tunnel's connections look at m, and notes whether that changed
+// what is wrong with it.
+func (s *Session) check(t *Tunnel, m *decode.Message) {
+	s.codes = s.codes[:0]
+	for i := range m.Problems {
+		s.codes = append(s.codes, m.Problems[i].Code)
+	}
+	t.conns.Check(m)
+	s.row.checked = !slices.EqualFunc(m.Problems, s.codes, func(p decode.Problem, c decode.Code) bool { return p.Code == c })
 }
 
 func (s *Session) carry(i int, family int64, pkt []byte) {
@@ -240,16 +253,6 @@ func (r *Row) PacketRow(i int) *field.Row {
 	r.fields = field.Row{Event: &r.Event, Message: r.Message, Parser: r.parser,
 		Packet: &p.Facts, Flow: &p.Flow, Data: p.Data, Number: r.FirstPacket + int64(i), Index: p.Index, Family: p.Family}
 	return &r.fields
-}
-
-// Finding returns the finding that packet i makes by itself; ok is false if
-// nothing is wrong with it.
-func (r *Row) Finding(i int) (f field.Finding, ok bool) {
-	p := r.Packets[i].Facts.Problem
-	if p == packet.NoProblem {
-		return field.Finding{}, false
-	}
-	return field.Finding{Severity: decode.Warning.String(), Code: p.Code(), Text: p.String()}, true
 }
 
 // Summary is what a pass has seen so far.

@@ -8,20 +8,24 @@ import (
 	"tundump/decode/packet"
 )
 
+// maxProblems bounds how many problems are kept in all of messages whose
+// problems depend on others.
+const maxProblems = 1 << 18
+
 // take keeps what a row of the pass turned out to be.
 func (v *View) take(r *Row) {
 	event := uint32(r.Index)
 	if r.Event.Kind.Counts() {
 		v.messages.push(event)
 	}
-	if r.checked {
+	if r.checked && v.kept+len(r.Message.Problems) <= maxProblems {
+		v.kept += len(r.Message.Problems)
 		v.problems.put(int64(event), append([]decode.Problem(nil), r.Message.Problems...))
 	}
 	for i := range r.Packets {
 		v.takePacket(event, r, &r.Packets[i], r.FirstPacket+int64(i))
 	}
 	v.findings.take(v, r)
-	v.tables.take(v, r)
 }
 
 func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
@@ -35,9 +39,6 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	id, side := v.flows.add(n, r.Event.Tunnel, r.Event.Time, &p.Facts, &p.Flow, protocol)
 	if id >= 0 {
 		w.flow = uint32(id) & noFlow
-		if w.flow == noFlow { // the one that means none
-			w.flow = noFlow
-		}
 	}
 	if own := w.pack(n, &p.Flow); own != 0 {
 		v.acks.put(n, own)

@@ -11,8 +11,6 @@ import (
 	"tundump/capture/pcapng"
 	"tundump/capture/store"
 	"tundump/decode"
-	"tundump/decode/flow"
-	"tundump/decode/packet"
 )
 
 // View is a capture for a screen: rows by position, however many there are,
@@ -32,17 +30,18 @@ type View struct {
 	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
 	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
 
+	kept     int          // how many problems
 	packets  list[row]    // for the pass; packet number n is at n-1
 	messages list[uint32] // likewise: the event
 
 	findings findings
-	tables   tables
 
 	snapshot  atomic.Pointer[Snapshot]
 	mu        sync.Mutex
 	changed   chan struct{} // closed at the next change; nil if nobody waits
 	returned  time.Time     // when Changed returned last
 	selecting int           // selections that are not done
+	closed    bool
 
 	protocols protocols
 	readers   sync.Pool // of *reader
@@ -92,7 +91,6 @@ const publishEvery = 50 * time.Millisecond
 func NewView(st *store.Store) *View {
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &View{store: st, session: New(st), flows: newFlows(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
-	v.tables.init()
 	v.readers.New = func() any { return newReader(v) }
 	v.snapshot.Store(&Snapshot{Version: 1})
 	go func() {
@@ -105,6 +103,9 @@ func NewView(st *store.Store) *View {
 // Close ends the pass and every selection, and waits for them. The store
 // remains open.
 func (v *View) Close() {
+	v.mu.Lock()
+	v.closed = true
+	v.mu.Unlock()
 	v.cancel()
 	<-v.done
 	v.work.Wait()
@@ -146,6 +147,27 @@ func (v *View) Changed(ctx context.Context, version uint64) (*Snapshot, error) {
 			return s, ctx.Err()
 		}
 		timer.Stop()
+	}
+}
+
+// waitFor waits for a state of which holds is true, and returns it.
+func (v *View) waitFor(ctx context.Context, holds func(*Snapshot) bool) (*Snapshot, error) {
+	for {
+		v.mu.Lock()
+		s := v.snapshot.Load()
+		if v.changed == nil {
+			v.changed = make(chan struct{})
+		}
+		wake := v.changed
+		v.mu.Unlock()
+		if holds(s) {
+			return s, nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return s, ctx.Err()
+		}
 	}
 }
 
@@ -214,13 +236,15 @@ func (v *View) publish(end error) {
 	messages := v.messages.search(func(e *uint32) bool { return *e >= first })
 	v.packets.drop(packets)
 	v.messages.drop(messages)
-	v.tables.publish(v)
-	sum := v.session.Seen()
+	sum, open := v.session.Seen(), int64(len(v.session.tunnels))
+	if v.session.tunnels[0] != nil { // packets without one
+		open--
+	}
 	v.announce(func(s *Snapshot) {
 		s.Packets, s.Messages = Extent{packets, v.packets.n}, Extent{messages, v.messages.n}
 		s.rows, s.events = v.packets, v.messages
 		s.Summary = sum
-		s.Open = v.tables.open
+		s.Open = open
 		s.Forgotten = sum.Flows + v.flows.forgotten()
 		s.Losses = v.store.Losses()
 		if end != nil {
