@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tundump/decode"
 	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
@@ -121,28 +122,32 @@ func (fs *flows) at(id int64) (*flowBlock, *flowState) {
 	return blocks[i], &blocks[i].flows[id%flowBlockLen]
 }
 
-// add takes in packet n and returns its flow, -1 if it has no ends, and which
-// side of it sent the packet.
-func (fs *flows) add(n int64, tunnel uint32, time int64, f *packet.Facts, a *flow.Analysis, app uint8) (id int64, side uint8) {
-	if !f.Dst.IsValid() || f.Header == nil {
+// add takes in packet n and returns its flow, -1 if it has none, and which
+// side of it sent the packet. f is the facts of the packet that a is about;
+// plain says that it is the whole packet.
+func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysis, plain bool, app uint8) (id int64, side uint8) {
+	switch {
+	case a.Proto != packet.NoTransport:
+		id, side = fs.stream(n, ev.Tunnel, f, a), a.Side
+	case plain:
+		id, side = fs.other(n, ev.Tunnel, f)
+	default:
 		return -1, 0
-	}
-	if a.Proto == packet.NoTransport || a.Quoted {
-		id, side = fs.other(n, tunnel, f)
-	} else {
-		id, side = fs.stream(n, tunnel, f, a), a.Side
 	}
 	b, st := fs.at(id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	st.last = n
+	if a.Quoted {
+		return id, side
+	}
 	c := &st.count[side]
 	if c.Packets == 0 {
-		c.First = time
+		c.First = ev.Time
 	}
 	c.Packets++
 	c.Bytes += int64(f.Len)
-	c.Last = time
+	c.Last = ev.Time
 	if st.stream >= 0 {
 		fs.analysed(id, st, n, a, app)
 	}
@@ -217,7 +222,7 @@ func (fs *flows) stream(n int64, tunnel uint32, f *packet.Facts, a *flow.Analysi
 	if ok {
 		return id
 	}
-	st := flowState{tunnel: tunnel, version: f.Version, transport: f.Transport, protocol: f.Proto, stream: a.Stream, first: n}
+	st := flowState{tunnel: tunnel, version: f.Version, transport: a.Proto, protocol: f.Proto, stream: a.Stream, first: n}
 	st.addr[a.Side], st.port[a.Side] = f.Src.As16(), f.SrcPort
 	st.addr[1-a.Side], st.port[1-a.Side] = f.Dst.As16(), f.DstPort
 	id = fs.create(&st)

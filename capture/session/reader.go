@@ -76,8 +76,8 @@ type reader struct {
 }
 
 func newReader(v *View) *reader {
-	p := *v.session.parser // as it was set up, and nothing of its memory is used
-	return &reader{v: v, store: v.store.Reader(), parser: &p, event: -1}
+	set := v.session.parser
+	return &reader{v: v, store: v.store.Reader(), parser: &packet.Parser{VerifyChecksums: set.VerifyChecksums, DecodeAs: set.DecodeAs}, event: -1}
 }
 
 // reader returns a reader that sees the newest state.
@@ -169,6 +169,12 @@ func (r *reader) packet(pos int, w want) (ok bool, err error) {
 // analyse sets r.facts and r.analysis of the packet at pos.
 func (r *reader) analyse(pos int, at *row, data []byte, w want) {
 	r.parser.Facts(data, &r.facts)
+	if r.facts.IsFragment() {
+		if whole, ok := r.v.joined.get(int64(pos) + 1); ok {
+			r.facts.Proto = whole.proto
+			r.parser.Join(&r.facts, whole.segment)
+		}
+	}
 	r.unpack(pos, at)
 	if w&withTimes != 0 {
 		r.measure()
@@ -198,7 +204,7 @@ func (r *reader) unpack(pos int, at *row) {
 		return
 	}
 	a.Proto, a.Stream = r.state.transport, r.state.stream
-	if a.Proto == packet.TCP {
+	if a.Proto == packet.TCP && !a.Quoted {
 		a.Base = r.v.flows.baseOf(id, n, a.Side, &r.state)
 		if r.state.rtt != 0 && r.state.rttFrom <= n && (a.Flags != 0 || a.AckOf != 0 || a.InFlight != 0) {
 			a.InitialRTT = r.state.rtt

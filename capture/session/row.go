@@ -10,7 +10,7 @@ import (
 // to say all that the analysis said, and with the file to draw the packet.
 type row struct {
 	event  uint32 // the store's row that carries it
-	place  uint32 // where it begins in the event's Raw, and in the low bits its protocol
+	place  uint32 // where it begins in the event's Raw, and in the low bits involved and its protocol
 	flow   uint32 // which, in the low 24 bits, noFlow if none; above them the saw bits
 	back   uint32 // how many packets before this one is the one that it repeats, answers or acknowledges; 0: none
 	number uint32 // bytes in flight, or of a duplicate acknowledgment which it is
@@ -19,15 +19,18 @@ type row struct {
 }
 
 const (
-	protocolBits = 7
+	protocolBits = 6
 	maxProtocol  = 1<<protocolBits - 1 // stands for those that were one too many to be kept
-	maxPlace     = 1<<(32-protocolBits) - 1
+	involved     = 1 << protocolBits   // it carries another packet, or is a fragment or no IP: its flow does not say what it is
+	placeShift   = protocolBits + 1
+	maxPlace     = 1<<(32-placeShift) - 1
 
 	flowBits = 24
 	noFlow   = 1<<flowBits - 1
 
 	longLength = math.MaxUint16
-	side1      = 1 << 15 // in flags: side 1 sent it
+	side1      = 1 << 15   // in flags: side 1 sent it
+	quoted     = 1<<15 - 1 // in flags, all of them: the flow is that of the packet that it quotes
 
 	// Bits above the flow's: what was seen of the connection up to the packet,
 	// as flow.Completeness has it, and what back is.
@@ -35,12 +38,10 @@ const (
 	acknowledges = 1 << 31 // back is the packet acknowledged, unless it is something else: then see View.acks
 )
 
-func (r *row) offset() int     { return int(r.place >> protocolBits) }
+func (r *row) offset() int     { return int(r.place >> placeShift) }
 func (r *row) protocol() uint8 { return uint8(r.place & maxProtocol) }
 func (r *row) flowID() uint32  { return r.flow & noFlow }
 func (r *row) side() uint8     { return uint8(r.flags >> 15) }
-
-func (r *row) analysisFlags() flow.Flags { return flow.Flags(r.flags &^ side1) }
 
 func (r *row) completeness() flow.Completeness {
 	return flow.Completeness(r.flow >> flowBits & 63)
@@ -49,7 +50,10 @@ func (r *row) completeness() flow.Completeness {
 // pack keeps what a says of packet n. own is the packet that it acknowledges
 // where there was no room for that in the row, else 0.
 func (r *row) pack(n int64, a *flow.Analysis) (own int64) {
-	r.flags |= uint16(a.Flags) &^ side1
+	r.flags = uint16(a.Flags) & quoted
+	if a.Quoted {
+		r.flags = quoted
+	}
 	if a.Side != 0 {
 		r.flags |= side1
 	}
@@ -79,7 +83,9 @@ func (r *row) pack(n int64, a *flow.Analysis) (own int64) {
 // what pack returned. The times are missing.
 func (r *row) unpack(n, own int64, a *flow.Analysis) {
 	a.Side = r.side()
-	a.Flags = r.analysisFlags()
+	if a.Flags = flow.Flags(r.flags & quoted); a.Flags == quoted {
+		a.Flags, a.Quoted = 0, true
+	}
 	a.Completeness = r.completeness()
 	ref := int64(0)
 	if r.back != 0 {

@@ -247,7 +247,7 @@ func (a *asker) between(ctx context.Context, snap *Snapshot, from, to int) (foun
 // packet asks of the packet at pos.
 func (a *asker) packet(r *reader, pos int, s *filter.Scratch) (bool, error) {
 	at := r.snap.rows.at(pos)
-	if a.way < inFile && at.flowID() != noFlow {
+	if a.way < inFile && at.flowID() != noFlow && at.place&involved == 0 {
 		if pass, ok := a.fromFlow(r, pos, at, s); ok {
 			return pass, nil
 		}

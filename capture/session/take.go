@@ -34,19 +34,60 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	if r.Message != nil {
 		offset = r.Message.PacketSpan(p.Index).Off
 	}
-	protocol := v.protocols.of(&p.Facts)
-	w.place = uint32(min(offset, maxPlace))<<protocolBits | uint32(protocol)
-	id, side := v.flows.add(n, r.Event.Tunnel, r.Event.Time, &p.Facts, &p.Flow, protocol)
-	if id >= 0 {
-		w.flow = uint32(id) & noFlow
+	f := &p.Facts
+	protocol := v.protocols.of(r.parser, f)
+	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(protocol)
+	plain := f.Carries == packet.NotInside && !f.IsFragment() && f.Header != nil && f.Dst.IsValid()
+	if !plain {
+		w.place |= involved
 	}
-	if own := w.pack(n, &p.Flow); own != 0 {
+	if f.Joined {
+		v.keepJoined(n, f)
+	}
+	own := w.pack(n, &p.Flow)
+	id, side := v.flows.add(n, &r.Event, v.inFlow(p), &p.Flow, plain, protocol)
+	if id >= 0 {
+		w.flow = w.flow&^noFlow | uint32(id)&noFlow
+	}
+	if own != 0 {
 		v.acks.put(n, own)
 	}
 	if side != 0 {
 		w.flags |= side1
 	}
 	v.packets.push(w)
+}
+
+// inFlow returns the facts of the packet whose flow p.Flow is about.
+func (v *View) inFlow(p *Carried) *packet.Facts {
+	f := &p.Facts
+	if f.Carries == packet.Encapsulated {
+		f = v.parser.Innermost(f)
+		f.Len = p.Facts.Len
+	}
+	if p.Flow.Quoted {
+		if q := v.quoted.Inside(f, 0); q != nil {
+			f = q
+		}
+	}
+	return f
+}
+
+// maxJoined bounds the bytes that are kept of datagrams that came in
+// fragments: they have no place in the file.
+const maxJoined = 16 << 20
+
+// joined is a datagram that came in fragments.
+type joined struct {
+	proto   uint8
+	segment []byte
+}
+
+func (v *View) keepJoined(n int64, f *packet.Facts) {
+	if v.joinedBytes+len(f.Segment) <= maxJoined {
+		v.joinedBytes += len(f.Segment)
+		v.joined.put(n, joined{f.Proto, append([]byte(nil), f.Segment...)})
+	}
 }
 
 // protocols numbers the names of the protocol column.
@@ -57,8 +98,8 @@ type protocols struct {
 }
 
 // of returns the number of the packet's protocol. For the pass.
-func (ps *protocols) of(f *packet.Facts) uint8 {
-	ps.scratch = f.AppendProtocol(ps.scratch[:0])
+func (ps *protocols) of(p *packet.Parser, f *packet.Facts) uint8 {
+	ps.scratch = p.AppendProtocol(ps.scratch[:0], f)
 	if n, ok := ps.number[string(ps.scratch)]; ok {
 		return n
 	}

@@ -11,6 +11,7 @@ import (
 	"tundump/capture/pcapng"
 	"tundump/capture/store"
 	"tundump/decode"
+	"tundump/decode/packet"
 )
 
 // View is a capture for a screen: rows by position, however many there are,
@@ -30,9 +31,14 @@ type View struct {
 	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
 	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
 
-	kept     int          // how many problems
-	packets  list[row]    // for the pass; packet number n is at n-1
-	messages list[uint32] // likewise: the event
+	joined sparse[joined] // by packet's number: the datagram whose last fragment it is
+	parser *packet.Parser // for the pass
+	quoted *packet.Parser // likewise
+
+	joinedBytes int
+	kept        int          // how many problems
+	packets     list[row]    // for the pass; packet number n is at n-1
+	messages    list[uint32] // likewise: the event
 
 	findings findings
 
@@ -90,7 +96,7 @@ const publishEvery = 50 * time.Millisecond
 // or at Close.
 func NewView(st *store.Store) *View {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &View{store: st, session: New(st), flows: newFlows(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
+	v := &View{store: st, session: New(st), flows: newFlows(), parser: packet.NewParser(), quoted: packet.NewParser(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
 	v.readers.New = func() any { return newReader(v) }
 	v.snapshot.Store(&Snapshot{Version: 1})
 	go func() {
