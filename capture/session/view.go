@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tundump/capture/pcapng"
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/packet"
@@ -65,7 +64,6 @@ type Snapshot struct {
 	Summary           Summary
 	Open              int64 // tunnels that are not closed
 	Forgotten         int64 // flows given up to keep memory bounded
-	Losses            pcapng.Losses
 	// Complete says that no more rows will come; Err why, if the capture has
 	// more that cannot be read.
 	Complete bool
@@ -252,7 +250,6 @@ func (v *View) publish(end error) {
 		s.Summary = sum
 		s.Open = open
 		s.Forgotten = sum.Flows + v.flows.forgotten()
-		s.Losses = v.store.Losses()
 		if end != nil {
 			s.Complete = true
 			if end != io.EOF && !errors.Is(end, context.Canceled) {
