@@ -14,6 +14,7 @@ const (
 	InterfaceDescription = 1
 	OldPacket            = 2
 	SimplePacket         = 3
+	NameResolution       = 4
 	InterfaceStatistics  = 5
 	EnhancedPacket       = 6
 
