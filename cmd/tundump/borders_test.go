@@ -36,6 +36,8 @@ var borders = map[string][]string{
 	"capture/record":     {"capture", "capture/pcapng", "capture/store", "decode"},
 	"capture/store":      {"capture/pcapng", "decode"},
 	"capture/sniff":      {"capture", "capture/pcapng", "capture/record", "capture/store", "decode", "decode/stream"},
+	"capture/notes":      {}, // the file beside a capture: what people say about it
+	"capture/export":     {"capture/notes", "capture/pcapng", "capture/session", "capture/store", "decode", "decode/..."},
 	"capture/session":    {"capture/store", "decode", "decode/..."},
 	"replay":             {"decode", "decode/rewrite", "decode/field", "decode/packet", "decode/flow"},
 	"replay/netstack":    {"replay"},
