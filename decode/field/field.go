@@ -36,6 +36,7 @@ type Row struct {
 	Index  int            // in its message, from 0
 	Family int64          // from protocols, -1 if it has none
 	Parser *packet.Parser
+	Memory *Memory // reused for values that have to be made; nil: they are allocated
 
 	// Of a finding:
 	Problem *Finding

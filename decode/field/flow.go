@@ -56,6 +56,12 @@ func flowFields() []Field {
 		}
 	}
 	list := []Field{
+		ofFlow("tcp.analysis.flags", Bool, "the analysis found something that is not the usual course", tcp(func(a *flow.Analysis, _ *packet.Facts) Value {
+			if a.Flags == 0 {
+				return Value{}
+			}
+			return boolValue(true)
+		})),
 		ofFlow("tcp.stream", Uint, "number of the TCP flow in the capture, from 0", stream(packet.TCP)),
 		ofFlow("tcp.seq", Uint, "sequence number, counted from the flow's first", tcp(func(a *flow.Analysis, f *packet.Facts) Value {
 			return uintValue(uint64(f.Seq - a.Base.Seq))

@@ -58,7 +58,7 @@ func frameFields() []Field {
 		fact("frame.len", Uint, "bytes of the packet", func(f *packet.Facts) Value { return uintValue(uint64(f.Len)) }),
 		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, safeValue(string(r.Parser.AppendProtocols(nil, r.Packet))))
+				return append(dst, r.safeText(func(b []byte) []byte { return r.Parser.AppendProtocols(b, r.Packet) }))
 			}},
 		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, OnRequest: true,
 			get: func(dst []Value, r *Row) []Value { return append(dst, bytesValue(r.Data)) }},
@@ -71,14 +71,16 @@ func frameFields() []Field {
 			}},
 		{Name: "_ws.col.protocol", Type: String, Doc: "protocol column", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, safeValue(string(r.Parser.AppendProtocol(nil, r.Packet))))
+				return append(dst, r.safeText(func(b []byte) []byte { return r.Parser.AppendProtocol(b, r.Packet) }))
 			}},
 		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
 			get: func(dst []Value, r *Row) []Value {
-				if r.Flow == nil {
-					return append(dst, safeValue(string(r.Parser.AppendInfo(nil, r.Packet, packet.Base{}))))
-				}
-				return append(dst, safeValue(string(flow.AppendInfo(nil, r.Parser, r.Packet, r.Flow))))
+				return append(dst, r.safeText(func(b []byte) []byte {
+					if r.Flow == nil {
+						return r.Parser.AppendInfo(b, r.Packet, packet.Base{})
+					}
+					return flow.AppendInfo(b, r.Parser, r.Packet, r.Flow)
+				}))
 			}},
 	}
 }
@@ -154,7 +156,17 @@ func transportFields() []Field {
 	src := func(f *packet.Facts) Value { return uintValue(uint64(f.SrcPort)) }
 	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
 	status := func(f *packet.Facts) Value { f.Verify(); return uintValue(uint64(f.L4Status.Number())) }
+	payload := func(name string, t packet.Transport) Field {
+		return Field{Name: name, Type: Bytes, Doc: "bytes of payload", Cost: FromPacket, OnRequest: true, get: func(dst []Value, r *Row) []Value {
+			if f := r.Packet; f.Transport == t && len(f.Payload) > 0 {
+				return append(dst, bytesValue(f.Payload))
+			}
+			return dst
+		}}
+	}
 	list := []Field{
+		payload("tcp.payload", packet.TCP),
+		payload("udp.payload", packet.UDP),
 		fact("tcp.srcport", Uint, "source port", where(is(packet.TCP), src)),
 		fact("tcp.dstport", Uint, "destination port", where(is(packet.TCP), dst)),
 		ports("tcp.port", packet.TCP),
@@ -195,14 +207,10 @@ func transportFields() []Field {
 func dnsFields() []Field {
 	message := func(name string, t Type, hex int, doc string, get func([]Value, *packet.DNSMessage) []Value) Field {
 		return Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, Hex: hex, get: func(dst []Value, r *Row) []Value {
-			if r.Packet.App == packet.NoApp {
-				return dst
+			if m := r.dns(); m != nil {
+				return get(dst, m)
 			}
-			var m packet.DNSMessage
-			if !r.Parser.DNS(r.Packet, &m) {
-				return dst
-			}
-			return get(dst, &m)
+			return dst
 		}}
 	}
 	records := func(name string, rtype uint16, t Type, doc string, get func(packet.DNSRecord) Value) Field {
@@ -227,7 +235,7 @@ func dnsFields() []Field {
 		}),
 		message("dns.qry.name", String, 0, "name asked for", func(dst []Value, m *packet.DNSMessage) []Value {
 			for _, q := range m.Questions {
-				dst = append(dst, safeValue(string(q.Name)))
+				dst = append(dst, safeBytes(q.Name))
 			}
 			return dst
 		}),
@@ -239,6 +247,6 @@ func dnsFields() []Field {
 		}),
 		records("dns.a", 1, Addr, "address in an A record", addr),
 		records("dns.aaaa", 28, Addr, "address in an AAAA record", addr),
-		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return safeValue(string(r.Data)) }),
+		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return safeBytes(r.Data) }),
 	}
 }

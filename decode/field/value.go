@@ -1,13 +1,11 @@
 package field
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/hex"
-	"math"
 	"net/netip"
 	"strconv"
-	"unicode/utf8"
+	"strings"
+	"unsafe"
 
 	"tundump/decode/packet"
 )
@@ -18,7 +16,7 @@ type Type uint8
 const (
 	Uint Type = iota + 1
 	Int
-	Time // nanoseconds since the Unix epoch
+	Time // nanoseconds: since the Unix epoch, or of a duration
 	String
 	Bool
 	Bytes
@@ -31,30 +29,75 @@ var typeNames = [...]string{"", "unsigned integer", "integer", "time", "string",
 // String names the type as the field table prints it.
 func (t Type) String() string { return typeNames[t] }
 
-// Value is one value of a field. Bytes alias the row.
+// Numeric reports whether values of the type are numbers.
+func (t Type) Numeric() bool { return t == Uint || t == Int || t == Bool || t == Time }
+
+// Textual reports whether values of the type are made of bytes.
+func (t Type) Textual() bool { return t == String || t == Bytes || t == Object }
+
+// Value is one value of a field. Text and bytes alias the row, or its memory.
 type Value struct {
 	Type Type
-	num  uint64
-	text string
-	safe bool // text is escaped already
-	raw  []byte
+	safe bool   // text is escaped already
+	num  uint64 // also of an address: 1 + the bits of its network
+	text string // of every textual type
 	addr netip.Addr
 }
 
-func uintValue(n uint64) Value      { return Value{Type: Uint, num: n} }
-func intValue(n int64) Value        { return Value{Type: Int, num: uint64(n)} }
-func timeValue(ns int64) Value      { return Value{Type: Time, num: uint64(ns)} }
-func stringValue(s string) Value    { return Value{Type: String, text: s} }
-func safeValue(s string) Value      { return Value{Type: String, text: s, safe: true} }
-func bytesValue(b []byte) Value     { return Value{Type: Bytes, raw: b} }
-func addrValue(a netip.Addr) Value  { return Value{Type: Addr, addr: a} }
-func objectValue(json []byte) Value { return Value{Type: Object, raw: json} }
+func uintValue(n uint64) Value     { return Value{Type: Uint, num: n} }
+func intValue(n int64) Value       { return Value{Type: Int, num: uint64(n)} }
+func timeValue(ns int64) Value     { return Value{Type: Time, num: uint64(ns)} }
+func stringValue(s string) Value   { return Value{Type: String, text: s} }
+func safeValue(s string) Value     { return Value{Type: String, text: s, safe: true} }
+func bytesValue(b []byte) Value    { return Value{Type: Bytes, text: aliased(b)} }
+func addrValue(a netip.Addr) Value { return Value{Type: Addr, addr: a} }
+
+// objectValue is for the caller's JSON, which nobody changes afterwards.
+func objectValue(json []byte) Value { return Value{Type: Object, text: aliased(json)} }
+
+// safeBytes is safeValue of text that stays as it is while the row is valid.
+func safeBytes(b []byte) Value { return Value{Type: String, text: aliased(b), safe: true} }
+
+// aliased is string(b) without the copy: a value is read while its row is
+// valid, and a row's bytes do not change before that.
+func aliased(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 func boolValue(b bool) Value {
 	v := Value{Type: Bool}
 	if b {
 		v.num = 1
 	}
 	return v
+}
+
+// NewUint returns a number, such as a filter's functions make.
+func NewUint(n uint64) Value { return uintValue(n) }
+
+// NewInt returns a signed number.
+func NewInt(n int64) Value { return intValue(n) }
+
+// NewAddr returns an address.
+func NewAddr(a netip.Addr) Value { return addrValue(a) }
+
+// NewBytes returns bytes that alias b, which must not change while the value
+// is in use.
+func NewBytes(b []byte) Value { return bytesValue(b) }
+
+// NewString returns a string that aliases b, as NewBytes.
+func NewString(b []byte) Value { return stringValue(aliased(b)) }
+
+// Slice returns n bytes of a textual value from off on; they must be there.
+func (v Value) Slice(off, n int) Value { return Value{Type: Bytes, text: v.text[off : off+n]} }
+
+// IsZero reports whether no bit of a number, an address or bytes is set.
+func (v Value) IsZero() bool {
+	switch {
+	case v.Type.Textual():
+		return strings.Trim(v.text, "\x00") == ""
+	case v.Type == Addr:
+		return v.addr.IsUnspecified()
+	}
+	return v.num == 0
 }
 
 // Number returns a number, a boolean as 0 or 1 or a time in seconds; ok is
@@ -71,69 +114,67 @@ func (v Value) Number() (f float64, ok bool) {
 	return 0, false
 }
 
+// Integer returns a number's or a boolean's 64 bits; ok is false for other
+// types.
+func (v Value) Integer() (n int64, ok bool) {
+	return int64(v.num), v.Type == Uint || v.Type == Int || v.Type == Bool
+}
+
 // Addr returns an address; ok is false for other types.
 func (v Value) Addr() (a netip.Addr, ok bool) { return v.addr, v.Type == Addr }
 
-// Bytes returns the bytes of a string or of bytes; ok is false for other
-// types.
-func (v Value) Bytes() (b []byte, ok bool) {
-	switch v.Type {
-	case Bytes:
-		return v.raw, true
-	case String:
-		return []byte(v.text), true
-	}
-	return nil, false
-}
+// Text returns the bytes of a string, of bytes or of an object, which alias
+// the row; ok is false for other types.
+func (v Value) Text() (s string, ok bool) { return v.text, v.Type.Textual() }
 
 // Compare orders two values of comparable types as cmp.Compare does; ok is
-// false if they are not comparable.
+// false if they are not comparable. Strings are ordered byte for byte; of
+// bytes the longer are the greater, as in tshark. If b is a network, a is
+// compared as far as the network's bits go.
 func Compare(a, b Value) (order int, ok bool) {
 	switch {
-	case a.Type == b.Type && (a.Type == Uint || a.Type == Bool):
-		return cmp.Compare(a.num, b.num), true
-	case a.Type == b.Type && (a.Type == Int || a.Type == Time):
-		return cmp.Compare(int64(a.num), int64(b.num)), true
-	case a.Type == String && b.Type == String:
-		return cmp.Compare(a.text, b.text), true
 	case a.Type == Bytes && b.Type == Bytes:
-		return bytes.Compare(a.raw, b.raw), true
+		if len(a.text) != len(b.text) {
+			return cmp.Compare(len(a.text), len(b.text)), true
+		}
+		return strings.Compare(a.text, b.text), true
+	case a.Type.Textual() && b.Type.Textual():
+		return strings.Compare(a.text, b.text), true
 	case a.Type == Addr && b.Type == Addr:
-		return a.addr.Compare(b.addr), true
+		return compareAddr(a, b)
+	case a.Type == Time || b.Type == Time:
+		if a.Type == b.Type {
+			return cmp.Compare(int64(a.num), int64(b.num)), true
+		}
+		x, xok := a.Number()
+		y, yok := b.Number()
+		return cmp.Compare(x, y), xok && yok
+	case a.Type.Numeric() && b.Type.Numeric():
+		return compareInts(a, b), true
 	}
-	x, xok := a.Number()
-	y, yok := b.Number()
-	return cmp.Compare(x, y), xok && yok
+	return 0, false
 }
 
-// ParseValue reads text as a value of type t, as a filter has it.
-func ParseValue(t Type, text string) (Value, bool) {
-	switch t {
-	case Uint, Int:
-		if n, err := strconv.ParseInt(text, 0, 64); err == nil {
-			return intValue(n), true
-		}
-		n, err := strconv.ParseUint(text, 0, 64)
-		return uintValue(n), err == nil
-	case Time:
-		f, err := strconv.ParseFloat(text, 64)
-		return timeValue(int64(f * 1e9)), err == nil && math.Abs(f) < 1<<33
-	case Bool:
-		switch text {
-		case "1", "true", "True", "TRUE":
-			return boolValue(true), true
-		case "0", "false", "False", "FALSE":
-			return boolValue(false), true
-		}
-		return Value{}, false
-	case Addr:
-		a, err := netip.ParseAddr(text)
-		return addrValue(a), err == nil
-	case Bytes:
-		b, err := hex.DecodeString(string(bytes.ReplaceAll([]byte(text), []byte(":"), nil)))
-		return bytesValue(b), err == nil
+// compareInts compares numbers of which each may be signed or not.
+func compareInts(a, b Value) int {
+	switch x, y := a.Type == Int && int64(a.num) < 0, b.Type == Int && int64(b.num) < 0; {
+	case x && !y:
+		return -1
+	case y && !x:
+		return 1
 	}
-	return stringValue(text), true
+	return cmp.Compare(a.num, b.num) // of two negative numbers, too
+}
+
+func compareAddr(a, b Value) (order int, ok bool) {
+	x, y := a.addr, b.addr
+	if x.Is4() != y.Is4() {
+		return 0, false
+	}
+	if b.num != 0 {
+		x = netip.PrefixFrom(x, int(b.num-1)).Masked().Addr()
+	}
+	return x.Compare(y), true
 }
 
 // AppendText appends the value as tshark prints it in -T fields; text from
@@ -152,11 +193,11 @@ func (v Value) AppendText(dst []byte, f *Field) []byte {
 	case Bool:
 		return append(dst, '0'+byte(v.num))
 	case Bytes:
-		return hex.AppendEncode(dst, v.raw)
+		return appendHexText(dst, v.text)
 	case Addr:
 		return v.addr.AppendTo(dst)
 	case Object:
-		return append(dst, v.raw...)
+		return append(dst, v.text...)
 	}
 	if v.safe {
 		return append(dst, v.text...)
@@ -168,6 +209,13 @@ func appendHex(dst []byte, n uint64, digits int) []byte {
 	dst = append(dst, '0', 'x')
 	for i := digits - 1; i >= 0; i-- {
 		dst = append(dst, "0123456789abcdef"[n>>(4*i)&15])
+	}
+	return dst
+}
+
+func appendHexText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		dst = append(dst, "0123456789abcdef"[s[i]>>4], "0123456789abcdef"[s[i]&15])
 	}
 	return dst
 }
@@ -187,65 +235,14 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return strconv.AppendBool(dst, v.num != 0)
 	case Bytes:
 		dst = append(dst, '"')
-		dst = hex.AppendEncode(dst, v.raw)
+		dst = appendHexText(dst, v.text)
 		return append(dst, '"')
 	case Addr:
 		dst = append(dst, '"')
 		dst = v.addr.AppendTo(dst)
 		return append(dst, '"')
 	case Object:
-		return append(dst, v.raw...)
+		return append(dst, v.text...)
 	}
 	return AppendJSONString(dst, v.text)
-}
-
-// AppendEpoch appends ns, nanoseconds since the Unix epoch, as seconds with
-// nine decimals.
-func AppendEpoch(dst []byte, ns int64) []byte {
-	if ns < 0 {
-		dst = append(dst, '-')
-	}
-	sec, frac := ns/1e9, ns%1e9
-	dst = strconv.AppendUint(dst, uint64(max(sec, -sec)), 10)
-	dst = append(dst, '.')
-	frac = max(frac, -frac)
-	for d := int64(1e8); d > 0; d /= 10 {
-		dst = append(dst, '0'+byte(frac/d%10))
-	}
-	return dst
-}
-
-// AppendJSONString appends s as a JSON string in which every character that
-// could change a terminal is escaped. Bytes that are no UTF-8 become U+FFFD,
-// as everywhere in JSON.
-func AppendJSONString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == utf8.RuneError && n == 1:
-			dst = append(dst, `\ufffd`...)
-		case packet.UnsafeRune(r):
-			dst = appendJSONEscape(dst, r)
-		default:
-			dst = append(dst, s[i:i+n]...)
-		}
-		i += n
-	}
-	return append(dst, '"')
-}
-
-func appendJSONEscape(dst []byte, r rune) []byte {
-	if r >= 0x10000 { // a surrogate pair, RFC 8259 section 7
-		r -= 0x10000
-		dst = appendJSONEscape(dst, 0xd800+r>>10)
-		return appendJSONEscape(dst, 0xdc00+r&0x3ff)
-	}
-	dst = append(dst, '\\', 'u')
-	for shift := 12; shift >= 0; shift -= 4 {
-		dst = append(dst, "0123456789abcdef"[r>>shift&15])
-	}
-	return dst
 }

@@ -12,17 +12,39 @@
 //		}
 //	}
 //
-// A field may have several values in a row. As in tshark 4, == < <= > >=
-// contains matches and in hold if any value does, != holds if none is equal,
-// and a comparison with a field that the row does not have is false. A name
-// alone holds if the row has the field, or any field below that name.
+// The language is that of tshark 4.0, with its meanings:
+//
+//	tcp  tls.handshake.type            the packet has the protocol, the row has the field
+//	== != < <= > >=                    eq ne lt le gt ge
+//	=== !==                            all_eq any_ne; the older ~= is !==
+//	any F == …   all F == …            any or all of a field's values
+//	contains matches in                text or bytes in a value; a regular expression (RE2), without
+//	                                   regard to case; {1, 5..9}, and not in
+//	and or xor not                     && || ^^ !, ( )
+//	F[0:3] F[1-2] F[4] F[:2] F[-2:]    bytes of strings, bytes and addresses, several with commas
+//	len count lower upper string       functions; min max abs
+//	& + - * / %                        arithmetic; { } groups; & alone asks whether a bit is set
+//
+// A field may have several values in a row. == and the others hold if any
+// value does, != and === if all do, and a comparison with a field that the
+// row does not have is false. A value is written as the field's type has it:
+// 443, 0x1bb, 0673, 0b11, 'A'; 10.0.0.0/8; "text", r"raw\text" or bare text;
+// 16:03:01 or 1603; True, False; 0.25 (seconds) or "2026-11-28 10:30:00"; or
+// a name that tshark has for a number, as "Client Hello".
+//
+// Beyond tshark 4.0 it takes xor, a value on the left side, and functions of
+// functions and of slices. It does not know tshark's names for hosts, and one
+// packet here has one layer of each protocol.
+//
+// A filter is asked of one row. What a message is to a filter about packets is
+// its packets: a message matches when any packet inside matches, the whole
+// filter for one packet, and tunnel.* is the message that carries it. A
+// message without packets is asked for itself.
 package filter
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tundump/decode/field"
@@ -31,31 +53,48 @@ import (
 // Error says what is wrong with a filter, and where.
 type Error struct {
 	Col  int // of the first byte of the mistake, from 0
+	End  int // behind its last byte
 	Text string
+
+	incomplete bool // more text could make it right
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Col+1, e.Text) }
 
 // Filter is a compiled filter. It is safe for concurrent use.
 type Filter struct {
-	match predicate
-	cost  field.Cost
-	asks  []*field.Field
+	root       test
+	asks       []*field.Field
+	deprecated *Error
 }
 
 // Scratch is memory that matching reuses. It is for one goroutine.
-type Scratch struct{ values []field.Value }
+type Scratch struct {
+	values, others []field.Value
+	text           []byte
+	protocols      []byte
+	memory         field.Memory
+	reader         byteRunes
+}
 
-type predicate func(*field.Row, *Scratch) bool
-
-// Match reports whether the row passes the filter.
-func (f *Filter) Match(r *field.Row, s *Scratch) bool { return f.match(r, s) }
+// Match reports whether the row passes the filter. It does not allocate, once
+// s has grown.
+func (f *Filter) Match(r *field.Row, s *Scratch) bool {
+	if r.Memory == nil && f.root.cost >= field.FromPacket {
+		s.memory.Reset()
+		r.Memory = &s.memory
+		defer func() { r.Memory = nil }()
+	}
+	s.text, s.protocols = s.text[:0], s.protocols[:0]
+	return f.root.match(r, s)
+}
 
 // Cost says what a row must have for the filter to decide.
-func (f *Filter) Cost() field.Cost { return f.cost }
+func (f *Filter) Cost() field.Cost { return f.root.cost }
 
 // Fields returns the fields that the filter names, in order, those that stand
-// in it twice twice; a protocol stands for all fields below it. The slice must not be changed.
+// in it twice twice; a group of fields stands for all of its fields. The slice
+// must not be changed.
 func (f *Filter) Fields() []*field.Field { return f.asks }
 
 // Findings reports whether the filter asks about findings.
@@ -63,278 +102,34 @@ func (f *Filter) Findings() bool {
 	return slices.ContainsFunc(f.asks, func(a *field.Field) bool { return strings.HasPrefix(a.Name, "finding.") })
 }
 
-// maxDepth bounds how deep a filter can be nested.
-const maxDepth = 200
+// Deprecated returns what of the filter should be written in another way, nil
+// if nothing is.
+func (f *Filter) Deprecated() *Error { return f.deprecated }
+
+// Bounds of a filter.
+const (
+	maxDepth = 200
+	maxText  = 64 << 10
+	maxMade  = 1 << 20 // bytes that functions and slices make of one row
+	maxPairs = 4096    // results of one operator in one row
+)
 
 // Compile reads a filter. The error is an [*Error].
 func Compile(text string) (*Filter, error) {
+	if len(text) > maxText {
+		return nil, &Error{Col: maxText, End: len(text), Text: "the filter is longer than 64 KiB"}
+	}
 	tokens, err := lex(text)
 	if err != nil {
 		return nil, err
 	}
 	p := parser{tokens: tokens}
-	match, err := p.or(0)
+	root, err := p.or(0)
 	if err != nil {
 		return nil, err
 	}
 	if t := p.peek(); t.kind != end {
-		return nil, &Error{t.col, "expected and, or or the end, not " + quote(t.text)}
+		return nil, p.unexpected(t, "expected and, or or the end")
 	}
-	return &Filter{match: match, cost: p.cost, asks: p.asks}, nil
+	return &Filter{root: root, asks: p.asks, deprecated: p.deprecated}, nil
 }
-
-type parser struct {
-	tokens []token
-	at     int
-	cost   field.Cost
-	asks   []*field.Field
-}
-
-func (p *parser) peek() token { return p.tokens[p.at] }
-
-func (p *parser) next() token {
-	t := p.tokens[p.at]
-	if t.kind != end {
-		p.at++
-	}
-	return t
-}
-
-func (p *parser) accept(op string) bool {
-	if t := p.peek(); t.kind != symbol || t.text != op {
-		return false
-	}
-	p.at++
-	return true
-}
-
-func (p *parser) or(depth int) (predicate, error) {
-	left, err := p.and(depth)
-	for err == nil && p.accept("||") {
-		var right predicate
-		if right, err = p.and(depth); err == nil {
-			l := left
-			left = func(r *field.Row, s *Scratch) bool { return l(r, s) || right(r, s) }
-		}
-	}
-	return left, err
-}
-
-func (p *parser) and(depth int) (predicate, error) {
-	left, err := p.not(depth)
-	for err == nil && p.accept("&&") {
-		var right predicate
-		if right, err = p.not(depth); err == nil {
-			l := left
-			left = func(r *field.Row, s *Scratch) bool { return l(r, s) && right(r, s) }
-		}
-	}
-	return left, err
-}
-
-func (p *parser) not(depth int) (predicate, error) {
-	if depth > maxDepth {
-		return nil, &Error{p.peek().col, "nested too deep"}
-	}
-	switch {
-	case p.accept("!"):
-		inner, err := p.not(depth + 1)
-		return func(r *field.Row, s *Scratch) bool { return !inner(r, s) }, err
-	case p.accept("("):
-		inner, err := p.or(depth + 1)
-		if err == nil && !p.accept(")") {
-			err = &Error{p.peek().col, "expected )"}
-		}
-		return inner, err
-	}
-	return p.test()
-}
-
-// test reads one field and what is asked of it.
-func (p *parser) test() (predicate, error) {
-	t := p.next()
-	if t.kind != word {
-		return nil, &Error{t.col, "expected a field" + notThat(t)}
-	}
-	f, ok := field.Lookup(t.text)
-	if !ok {
-		if field.IsPrefix(t.text) && !isComparison(p.peek()) {
-			return p.below(t.text), nil
-		}
-		what := "there is no field " + quote(t.text)
-		if n := field.Nearest(t.text); n != "" {
-			what += "; there is " + n
-		}
-		return nil, &Error{t.col, what}
-	}
-	p.cost = max(p.cost, f.Cost)
-	p.asks = append(p.asks, f)
-	if !isComparison(p.peek()) {
-		return func(r *field.Row, s *Scratch) bool {
-			s.values = f.Values(s.values[:0], r)
-			return len(s.values) > 0
-		}, nil
-	}
-	op := p.next()
-	holds, err := p.operand(f, op)
-	if err != nil {
-		return nil, err
-	}
-	if op.text == "!=" {
-		return func(r *field.Row, s *Scratch) bool {
-			s.values = f.Values(s.values[:0], r)
-			return len(s.values) > 0 && !anyOf(s.values, holds)
-		}, nil
-	}
-	return func(r *field.Row, s *Scratch) bool {
-		s.values = f.Values(s.values[:0], r)
-		return anyOf(s.values, holds)
-	}, nil
-}
-
-func anyOf(values []field.Value, holds func(field.Value) bool) bool {
-	for _, v := range values {
-		if holds(v) {
-			return true
-		}
-	}
-	return false
-}
-
-// below holds if the row has any field below name.
-func (p *parser) below(name string) predicate {
-	var under []*field.Field
-	all := field.All()
-	for i := range all {
-		if strings.HasPrefix(all[i].Name, name+".") {
-			under = append(under, &all[i])
-			p.cost = max(p.cost, all[i].Cost)
-			p.asks = append(p.asks, &all[i])
-		}
-	}
-	return func(r *field.Row, s *Scratch) bool {
-		for _, f := range under {
-			if s.values = f.Values(s.values[:0], r); len(s.values) > 0 {
-				return true
-			}
-		}
-		return false
-	}
-}
-
-func isComparison(t token) bool {
-	switch t.text {
-	case "==", "!=", "<", "<=", ">", ">=", "contains", "matches", "in":
-		return t.kind == symbol
-	}
-	return false
-}
-
-// operand reads what op compares with. For != it returns equality.
-func (p *parser) operand(f *field.Field, op token) (func(field.Value) bool, error) {
-	switch op.text {
-	case "in":
-		return p.set(f)
-	case "matches":
-		t := p.next()
-		if f.Type != field.String || t.kind != quoted {
-			return nil, &Error{t.col, "matches takes a string field and a quoted regular expression"}
-		}
-		re, err := regexp.Compile("(?i)" + t.text)
-		if err != nil {
-			return nil, &Error{t.col, err.Error()}
-		}
-		return func(v field.Value) bool { b, ok := v.Bytes(); return ok && re.Match(b) }, nil
-	case "contains":
-		t := p.next()
-		if f.Type != field.String && f.Type != field.Bytes || t.kind != quoted {
-			return nil, &Error{t.col, "contains takes a field of strings or bytes, and a quoted string"}
-		}
-		return func(v field.Value) bool {
-			b, ok := v.Bytes()
-			return ok && strings.Contains(string(b), t.text)
-		}, nil
-	}
-	want, err := p.value(f)
-	if err != nil {
-		return nil, err
-	}
-	accept := orderFor(op.text)
-	return func(v field.Value) bool {
-		c, ok := field.Compare(v, want)
-		return ok && accept(c)
-	}, nil
-}
-
-func orderFor(op string) func(int) bool {
-	switch op {
-	case "<":
-		return func(c int) bool { return c < 0 }
-	case "<=":
-		return func(c int) bool { return c <= 0 }
-	case ">":
-		return func(c int) bool { return c > 0 }
-	case ">=":
-		return func(c int) bool { return c >= 0 }
-	}
-	return func(c int) bool { return c == 0 }
-}
-
-// set reads {a, b, c..d}.
-func (p *parser) set(f *field.Field) (func(field.Value) bool, error) {
-	type span struct{ low, high field.Value }
-	var spans []span
-	if !p.accept("{") {
-		return nil, &Error{p.peek().col, "in takes a set: {1, 2, 5..9}"}
-	}
-	for {
-		low, err := p.value(f)
-		if err != nil {
-			return nil, err
-		}
-		high := low
-		if p.accept("..") {
-			if high, err = p.value(f); err != nil {
-				return nil, err
-			}
-		}
-		spans = append(spans, span{low, high})
-		if p.accept("}") {
-			break
-		}
-		if !p.accept(",") {
-			return nil, &Error{p.peek().col, "expected , or }" + notThat(p.peek())}
-		}
-	}
-	return func(v field.Value) bool {
-		for _, s := range spans {
-			low, ok := field.Compare(v, s.low)
-			high, ok2 := field.Compare(v, s.high)
-			if ok && ok2 && low >= 0 && high <= 0 {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
-
-// value reads one value of f's type.
-func (p *parser) value(f *field.Field) (field.Value, error) {
-	t := p.next()
-	if t.kind == word || t.kind == quoted {
-		if v, ok := field.ParseValue(f.Type, t.text); ok {
-			return v, nil
-		}
-		return field.Value{}, &Error{t.col, fmt.Sprintf("%s is no %s, which %s is", quote(t.text), f.Type, f.Name)}
-	}
-	return field.Value{}, &Error{t.col, "expected a value" + notThat(t)}
-}
-
-func notThat(t token) string {
-	if t.kind == end {
-		return " behind it"
-	}
-	return ", not " + quote(t.text)
-}
-
-func quote(s string) string { return strconv.Quote(s) }

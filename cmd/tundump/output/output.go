@@ -86,6 +86,7 @@ type Printer struct {
 	line    []byte
 	scratch []byte
 	values  []field.Value
+	memory  field.Memory
 
 	err         error
 	first, last int64
@@ -202,6 +203,8 @@ func problemRow(r *session.Row, i int) *field.Row {
 // jsonRow prints an event's rows as objects, one a line.
 func (p *Printer) jsonRow(r *session.Row) {
 	p.each(r, func(kind string, row *field.Row) {
+		p.memory.Reset()
+		row.Memory = &p.memory
 		p.text(`{"type":"`, kind, `"`)
 		all := field.All()
 		for i := range all {
@@ -285,6 +288,8 @@ func (p *Printer) fieldsRow(r *session.Row) {
 		if kind == "finding" || kind == "message" && len(r.Packets) > 0 && !p.opt.Messages {
 			return
 		}
+		p.memory.Reset()
+		row.Memory = &p.memory
 		for i, f := range p.opt.Fields {
 			if i > 0 {
 				p.text(p.opt.Separator)
