@@ -127,6 +127,9 @@ func (v Value) Addr() (a netip.Addr, ok bool) { return v.addr, v.Type == Addr }
 // the row; ok is false for other types.
 func (v Value) Text() (s string, ok bool) { return v.text, v.Type.Textual() }
 
+// Bytes is Text as a copy.
+func (v Value) Bytes() (b []byte, ok bool) { return []byte(v.text), v.Type.Textual() }
+
 // Compare orders two values of comparable types as cmp.Compare does; ok is
 // false if they are not comparable. Strings are ordered byte for byte; of
 // bytes the longer are the greater, as in tshark. If b is a network, a is
