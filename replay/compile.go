@@ -63,7 +63,7 @@ type compiler struct {
 func newCompiler(src Source, o Options) *compiler {
 	seed := maphash.MakeSeed()
 	c := &compiler{
-		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
+		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), Sources: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
 		keyer:   newKeyer(seed),
 		tunnels: make(map[uint32]int),
 	}
@@ -233,9 +233,18 @@ func (t *TunnelInfo) seen(dir decode.Direction, f *packet.Facts) {
 	if dir == decode.ServerToClient {
 		client = f.Dst
 	}
-	if _, known := t.Clients[client]; client.IsValid() && (known || len(t.Clients) < maxDests) {
-		t.Clients[client]++
+	if client.IsValid() {
+		tally(t.Clients, client)
 	}
+}
+
+// tally counts a, unless that is one too many.
+func tally(m map[netip.Addr]int64, a netip.Addr) bool {
+	if _, known := m[a]; !known && len(m) >= maxDests {
+		return false
+	}
+	m[a]++
+	return true
 }
 
 func (c *compiler) since(ev decode.Event) {
@@ -301,11 +310,10 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 		c.TCP++
 	}
 	if d := c.facts.Dst; d.IsValid() {
-		if _, known := c.Dests[d]; known || len(c.Dests) < maxDests {
-			c.Dests[d]++
-		} else {
+		if !tally(c.Dests, d) {
 			c.MoreDests++
 		}
+		tally(c.Sources, c.facts.Src)
 	}
 	return nil
 }

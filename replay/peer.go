@@ -36,7 +36,7 @@ type Peer interface {
 // DevicePeer plays packets into a Device and takes what comes out of it.
 type DevicePeer struct {
 	Device Device
-	// Tap, if set, is told of every packet that was handed over and that came;
+	// Tap, if set, is told of every packet that is handed over and that came;
 	// from two goroutines, and must not keep them.
 	Tap func(sent bool, pkts [][]byte)
 
@@ -63,11 +63,10 @@ func (d *DevicePeer) Send(items []Item) (int, error) {
 		}
 		d.out = append(d.out, items[i].Data)
 	}
-	n, err := d.Device.Write(d.out)
-	if d.Tap != nil && n > 0 {
-		d.Tap(true, d.out[:n])
+	if d.Tap != nil {
+		d.Tap(true, d.out) // before an answer can come
 	}
-	return n, err
+	return d.Device.Write(d.out)
 }
 
 // Receive implements [Peer].

@@ -65,9 +65,10 @@ type Plan struct {
 	Tunnels  []TunnelInfo // those of the recording that are played, in order; at most maxTunnels
 	Duration time.Duration
 	Bytes    int64 // of all steps
-	// Dests counts the packets to each destination; at most maxDests of them,
-	// the others are in MoreDests.
+	// Dests and Sources count the packets to and from each address; at most
+	// maxDests of them, other destinations are in MoreDests.
 	Dests     map[netip.Addr]int64
+	Sources   map[netip.Addr]int64
 	MoreDests int64
 
 	Largest     int   // packet, in bytes

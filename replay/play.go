@@ -57,7 +57,6 @@ type sender struct {
 	late    histogram
 	refused int64 // before
 	moved   bool  // by seek: what is due next is due now
-	stepped bool  // one item at a time
 }
 
 // errEnough ends sending for one of the limits.

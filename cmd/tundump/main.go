@@ -112,6 +112,7 @@ opens, and brings a server and a client of its own.`,
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
 	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), exportCommand(), versionCommand(), undoCommand())
+	root.AddCommand(replayCommand())
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}

@@ -21,9 +21,9 @@ type Assigned struct {
 // maxListed is how many elements of one list of a configuration are taken.
 const maxListed = 1024
 
-// parseAssigned reads what it can: an entry that is incomplete or no address
-// is skipped, as PacketTunnelProvider.swift does.
-func parseAssigned(conf bplist.Value) Assigned {
+// ParseAssigned reads what it can of a configuration: an entry that is
+// incomplete or no address is skipped, as PacketTunnelProvider.swift does.
+func ParseAssigned(conf bplist.Value) Assigned {
 	var a Assigned
 	v4 := conf.Get("IPv4")
 	if p, ok := prefix4(v4); ok {

@@ -310,7 +310,7 @@ func (c *Client) fetched(v bplist.Value) {
 	if v.Type() != bplist.Dict {
 		return
 	}
-	a := parseAssigned(v)
+	a := ParseAssigned(v)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range c.fetches {
@@ -335,7 +335,7 @@ func (c *Client) openResult(m *decode.Message) {
 		ip.answer = true
 		a := openAnswer{err: err}
 		if err == nil {
-			if a.assigned = parseAssigned(m.Configuration()); len(a.assigned.Addresses) == 0 {
+			if a.assigned = ParseAssigned(m.Configuration()); len(a.assigned.Addresses) == 0 {
 				a.err = errors.New("the server assigned no address")
 			}
 		}

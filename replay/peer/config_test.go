@@ -89,7 +89,7 @@ func TestConfigurationPassesThrough(t *testing.T) {
 			if err := m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: rec}); err != nil {
 				t.Fatal(err)
 			}
-			return parseAssigned(m.Configuration())
+			return ParseAssigned(m.Configuration())
 		}
 		a, ok := c.assign()
 		if got := read(e.openResultIP(1, c, a)); !ok || fmt.Sprint(got.Addresses, got.DNS) != "[10.0.0.2/32 fd00::2/128] [9.9.9.9]" {
@@ -159,7 +159,7 @@ func FuzzConfiguration(f *testing.F) {
 		if err := m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: rec}); err != nil {
 			t.Fatal(err)
 		}
-		got := parseAssigned(m.Configuration())
+		got := ParseAssigned(m.Configuration())
 		if len(got.Addresses) == 0 || got.Addresses[0].Addr() != a.v4 || !c.pool4.contains(a.v4) {
 			t.Fatalf("%+v", got)
 		}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tundump/capture/sniff"
+	"tundump/decode"
+	"tundump/replay"
+)
+
+// replayFlags are those of tundump replay.
+type replayFlags struct {
+	tun      tunFlags
+	netstack bool
+	dir      string
+	tunnel   uint32
+	address  []string
+	route    []string
+	yes      bool
+	source   sourceFlags
+	pace     paceFlags
+	pick     pickFlags
+	change   changeFlags
+	compare  compareFlags
+	report   reportFlags
+	log      logFlags
+}
+
+func replayCommand() *cobra.Command {
+	var f replayFlags
+	c := &cobra.Command{
+		Use:   "replay FILE (--tun [NAME] | --netstack)",
+		Short: "send a recorded session again, and compare the answers",
+		Long: `Plays a recorded session again, at the recorded pace or another, and compares
+what comes back with what came back then. It takes any file that read takes.
+
+With --tun the packets enter this system through a TUN device, which needs
+root or CAP_NET_ADMIN: with --dir c2s, those that the client sent, as if it were
+behind the device; with --dir s2c, those that the server sent, and the device
+gets the client's address. With --netstack they enter a user-space stack with a
+name server and a web server of its own, which needs no privileges.
+
+ICMP echo is matched by its numbers, DNS by identifier and name, the first
+segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
+addresses and ports. TCP beyond that is sent as it was recorded; what comes of
+it is not compared, because sequence numbers are the other side's to choose.
+
+The exit code is 0 if all answers came and were the same, 1 if not, 2 if it
+could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
+		Example: `  tundump replay session.pcapng --netstack
+  tundump replay session.pcapng --tun -x 10 --map 93.184.216.34=10.8.0.1
+  tundump replay session.pcapng --tun --dir s2c -Y dns --report junit=replay.xml
+  tundump replay inner.pcap --netstack -t -l 50 -w again.pcapng`,
+		Args: f.tun.args(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd, args)
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	f.tun.registerReplay(fl)
+	fl.BoolVar(&f.netstack, "netstack", false, "play against a user-space stack with services of its own; needs no root")
+	fl.StringVar(&f.dir, "dir", "c2s", "whose packets are sent: c2s, the client's, or s2c, the server's")
+	fl.Uint32Var(&f.tunnel, "tunnel", 0, "play this tunnel only, the `N` of TN")
+	fl.StringArrayVar(&f.address, "address", nil, "address of the device, 10.8.0.1/24; repeatable; default: by the recorded configuration")
+	fl.StringArrayVar(&f.route, "route", nil, "network that is reached through the device; repeatable; default: what the packets come from")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "send to destinations outside the device's own networks too")
+	f.pace.register(fl)
+	f.pick.register(fl)
+	f.change.register(fl)
+	f.compare.register(fl)
+	f.report.register(fl)
+	f.source.register(fl)
+	f.log.register(fl)
+	return c
+}
+
+// registerReplay registers what replay has of a device.
+func (t *tunFlags) registerReplay(fl *pflag.FlagSet) {
+	fl.StringVar(&t.name, "tun", "", "send into a TUN device `NAME` of this system, which needs root or CAP_NET_ADMIN; without a name the system chooses")
+	fl.Lookup("tun").NoOptDefVal = chooseName
+	fl.StringVar(&t.driver, "tun-driver", driverWater, "with --tun: water, or wireguard (Linux)")
+	fl.IntVar(&t.mtu, "mtu", 0, "largest packet of the device, in bytes (1500, or the largest that was recorded); larger ones are fragmented, or where they must not be, left out")
+}
+
+// takeFile finds the capture and the device's name: "--tun NAME FILE", in any
+// order. The file is the one that is there.
+func (f *replayFlags) takeFile(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	if isFile(args[1]) && !isFile(args[0]) {
+		args[0], args[1] = args[1], args[0]
+	}
+	f.tun.name = args[1]
+	return args[0]
+}
+
+// played is a recording that is ready to be played.
+type played struct {
+	flags   *replayFlags
+	file    string
+	capture *sniff.Capture
+	dir     decode.Direction
+	mapper  *mapper
+	plan    *replay.Plan
+	log     *slog.Logger
+}
+
+func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
+	file := f.takeFile(args)
+	log, err := f.log.logger(cmd)
+	if err != nil {
+		return err
+	}
+	p := &played{flags: f, file: file, log: log}
+	if p.mapper, err = f.change.mapper(); err != nil {
+		return usage(fmt.Errorf("replay: %w", err))
+	}
+	if err := f.check(p); err != nil {
+		return err
+	}
+	if err := p.open(cmd.Context()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.capture.Close()) }()
+	for _, w := range p.capture.Warnings() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
+	}
+	if f.netstack {
+		return f.overNetstack(cmd, p)
+	}
+	return f.overDevice(cmd, p)
+}
+
+// check finds what cannot be, before anything is read or done.
+func (f *replayFlags) check(p *played) error {
+	switch {
+	case f.tun.on() && f.netstack:
+		return usage(errors.New("replay: --tun and --netstack are two ways: choose one"))
+	case !f.tun.on() && !f.netstack:
+		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack"))
+	case !f.tun.on() && (len(f.route) > 0 || f.tun.driver != driverWater):
+		return usage(errors.New("replay: --route and --tun-driver go with --tun"))
+	}
+	switch f.dir {
+	case decode.ClientToServer.String():
+	case decode.ServerToClient.String():
+		p.dir = decode.ServerToClient
+	case "both":
+		return usage(errors.New("replay: --dir both cannot be: a host drops packets that come from its own address; play c2s and then s2c"))
+	default:
+		return usage(fmt.Errorf("replay: --dir %s: there is c2s and s2c", f.dir))
+	}
+	mtu := f.tun.mtu
+	if !f.tun.on() {
+		f.tun.mtu = 0
+	}
+	err := f.tun.check("replay")
+	f.tun.mtu = mtu
+	return err
+}
+
+// open reads the whole capture.
+func (p *played) open(ctx context.Context) error {
+	o, err := p.flags.source.options()
+	if err != nil {
+		return err
+	}
+	if p.capture, err = sniff.Open(p.file, o); err != nil {
+		return usage(err)
+	}
+	select {
+	case <-p.capture.Store().Done():
+	case <-ctx.Done():
+		return errors.Join(errors.New("replay: interrupted before anything was sent"), p.capture.Close())
+	}
+	if err := p.capture.Err(); err != nil {
+		return errors.Join(usage(err), p.capture.Close())
+	}
+	return nil
+}
+
+// rows is a store from its oldest row on.
+type rowsFrom struct {
+	replay.Source
+	first int
+}
+
+func (r rowsFrom) Len() int { return r.Source.Len() - r.first }
+func (r rowsFrom) At(i int, buf []byte) (decode.Event, error) {
+	return r.Source.At(r.first+i, buf)
+}
+
+// compile makes the plan. Nothing is sent of what is larger than mtu.
+func (p *played) compile(mtu int) error {
+	f := p.flags
+	st := p.capture.Store()
+	src := rowsFrom{st, st.First()}
+	o := replay.Options{Dir: p.dir, Tunnel: f.tunnel, MTU: mtu, Wait: f.compare.wait, Late: f.compare.late}
+	var err error
+	if o.Pace, err = f.pace.options(); err != nil {
+		return usage(fmt.Errorf("replay: %w", err))
+	}
+	if o.Rules, err = replay.NewRules(f.compare.ignore, f.compare.match); err != nil {
+		return usage(fmt.Errorf("replay: %w", err))
+	}
+	if o.Select, err = f.pick.selector(src); err != nil {
+		return usage(fmt.Errorf("replay: %w", err))
+	}
+	o.Rewrite = p.mapper.rewrite(p.dir)
+	if mtu > 0 {
+		o.Split = split
+	}
+	p.plan, err = replay.Compile(src, o)
+	if errors.Is(err, replay.ErrEmpty) {
+		return usage(fmt.Errorf("replay: %s: nothing is left to send: no packet of the %s's that was selected", p.file, sender(p.dir)))
+	}
+	if err != nil {
+		return usage(err)
+	}
+	return nil
+}
+
+func sender(dir decode.Direction) string {
+	if dir == decode.ServerToClient {
+		return "server"
+	}
+	return "client"
+}
+
+// play sends, compares and reports.
+func (p *played) play(cmd *cobra.Command, peer replay.Peer, tap *replayTap) error {
+	f := p.flags
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	stop := f.pace.steer(ctx, cancel, cmd, p.plan.Control, tap)
+	report, err := replay.Play(ctx, p.plan, peer)
+	stop()
+	err = errors.Join(err, tap.close())
+	return f.report.write(cmd, p, &report, err)
+}
+
+// announce says in one line what is sent where, before it is.
+func (p *played) announce(cmd *cobra.Command, into string) {
+	plan := p.plan
+	var notes []string
+	if plan.Oversize > 0 {
+		notes = append(notes, fmt.Sprintf("%s larger than the MTU, the first is packet %d", count(plan.Oversize, "packet"), plan.FirstLarge))
+	}
+	if plan.Damaged > 0 {
+		notes = append(notes, fmt.Sprintf("%s of the recording cannot be read, the first is %s", count(plan.Damaged, "piece"), plan.FirstBroken))
+	}
+	if plan.TCP > 0 {
+		notes = append(notes, fmt.Sprintf("%s past a handshake, sent and not compared", count(plan.TCP, "TCP segment")))
+	}
+	for _, n := range notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: sending %s, %s, %s, into %s, to %s; %s expected\n",
+		count(int64(len(plan.Steps)), "packet"), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))
+}
+
+// shownDestinations is how many are named in a line.
+const shownDestinations = 3
+
+func destinations(plan *replay.Plan) string {
+	var parts []string
+	list := byCount(plan.Dests)
+	for _, a := range list[:min(len(list), shownDestinations)] {
+		parts = append(parts, fmt.Sprintf("%s (%d)", a, plan.Dests[a]))
+	}
+	text := strings.Join(parts, ", ")
+	if more := len(list) - shownDestinations; more > 0 {
+		text += fmt.Sprintf(" and %s", count(int64(more), "other"))
+	}
+	return text
+}
+
+// speed says at what rate n of something came in d.
+func speed(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}

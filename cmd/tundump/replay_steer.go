@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tundump/replay"
+)
+
+// steer lets signals and keys act on what is being played, and prints how far
+// it is if that is asked for. stop ends that.
+func (p *paceFlags) steer(ctx context.Context, cancel context.CancelFunc, cmd *cobra.Command, c *replay.Controller, tap *replayTap) (stop func()) {
+	ctx, end := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	signals, keys := onPause(c), func() {}
+	if p.oneByOne {
+		keys = rawKeys(cmd.InOrStdin())
+		fmt.Fprintln(cmd.ErrOrStderr(), "tundump: replay: press a key for each packet; Ctrl-C ends")
+		// It ends at the end of the input, or with the program: nothing ends a
+		// read of a terminal.
+		go stepByKey(cmd, c, cancel)
+	}
+	if d, err := unitless(p.stats, "s"); err == nil && d > 0 {
+		wg.Go(func() { tell(ctx, cmd, d, tap) })
+	}
+	return func() {
+		end()
+		wg.Wait()
+		keys()
+		signals()
+	}
+}
+
+// stepByKey sends one packet for each key. At the end of the input it is over.
+func stepByKey(cmd *cobra.Command, c *replay.Controller, cancel context.CancelFunc) {
+	in := bufio.NewReader(cmd.InOrStdin())
+	for {
+		if _, err := in.ReadByte(); err != nil {
+			cancel()
+			return
+		}
+		c.Step(1)
+	}
+}
+
+// tell prints how far it is, every so often.
+func tell(ctx context.Context, cmd *cobra.Command, every time.Duration, tap *replayTap) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	start := time.Now()
+	for {
+		select {
+		case <-t.C:
+			d := time.Since(start)
+			fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s, %s sent in %s, %.1f packets/s, %.3f Mbit/s; %d came\n", count(tap.sent.Load(), "packet"), size(tap.bytes.Load()),
+				d.Round(time.Millisecond), speed(tap.sent.Load(), d), speed(tap.bytes.Load()*8, d)/1e6, tap.received.Load())
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tundump/capture"
+	"tundump/capture/record"
+	"tundump/decode"
+)
+
+// reportFlags say what is written of a replay.
+type reportFlags struct {
+	capture string
+	reports []string
+	quiet   bool
+}
+
+func (r *reportFlags) register(f *pflag.FlagSet) {
+	f.StringVarP(&r.capture, "write", "w", "", "write what was sent and what came as a capture (pcapng) of bare packets")
+	f.StringArrayVar(&r.reports, "report", nil, "write a report, json=FILE or junit=FILE; repeatable")
+	f.BoolVarP(&r.quiet, "quiet", "q", false, "print no differences, only the summary")
+}
+
+// tap opens the capture and starts counting.
+func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
+	for _, s := range r.reports {
+		if _, _, err := splitReport(s); err != nil {
+			return nil, err
+		}
+	}
+	t := &replayTap{dir: p.dir}
+	if r.capture == "" {
+		return t, nil
+	}
+	o := record.Options{Path: r.capture, Logger: p.log}
+	if r.capture == "-" {
+		o.Path, o.Output = "", cmd.OutOrStdout()
+	}
+	var err error
+	if t.recorder, err = record.New(o); err != nil {
+		return nil, usage(fmt.Errorf("replay: -w: %w", err))
+	}
+	return t, nil
+}
+
+// replayTap counts what is sent and what comes, and records it as bare
+// packets. Its methods may be called by several goroutines.
+type replayTap struct {
+	dir      decode.Direction
+	recorder *record.Recorder // nil: nothing is recorded
+	sent     atomic.Int64
+	bytes    atomic.Int64
+	received atomic.Int64
+
+	mu sync.Mutex // keeps the rows in order of time
+}
+
+// packets takes packets that were sent, or that came.
+func (t *replayTap) packets(sent bool, pkts [][]byte) {
+	if sent {
+		t.sent.Add(int64(len(pkts)))
+		for _, p := range pkts {
+			t.bytes.Add(int64(len(p)))
+		}
+	} else {
+		t.received.Add(int64(len(pkts)))
+	}
+	if t.recorder == nil {
+		return
+	}
+	dir := t.dir
+	if !sent {
+		dir = dir.Opposite()
+	}
+	size := 0
+	for _, p := range pkts {
+		size += len(p)
+	}
+	b := capture.NewBatch()
+	defer b.Release()
+	buf := b.Grow(size)[:0]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now().UnixNano()
+	for _, p := range pkts {
+		n := len(buf)
+		buf = append(buf, p...)
+		b.Events = append(b.Events, decode.Event{Kind: decode.Packet, Dir: dir, Time: now, Raw: buf[n:len(buf):len(buf)]})
+	}
+	t.recorder.Offer(b)
+}
+
+// close ends the recording.
+func (t *replayTap) close() error {
+	if t.recorder == nil {
+		return nil
+	}
+	err := t.recorder.Close()
+	if cerr := t.recorder.Store().Close(); err == nil {
+		err = cerr
+	}
+	t.recorder = nil
+	if err != nil {
+		return fmt.Errorf("replay: -w: %w", err)
+	}
+	return nil
+}
