@@ -144,8 +144,9 @@ func transportFields() []Field {
 	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.TCP), get) }
 	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
 	ports := func(name string, t packet.Transport) Field {
+		of := is(t)
 		f := facts(name, Uint, "source or destination port", func(dst []Value, f *packet.Facts) []Value {
-			if is(t)(f) {
+			if of(f) {
 				dst = append(dst, uintValue(uint64(f.SrcPort)), uintValue(uint64(f.DstPort)))
 			}
 			return dst

@@ -4,58 +4,121 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"tundump/decode/packet"
 )
 
-// protocols are the names of protocols that a filter can ask for without any
-// field: those that frame.protocols can have.
-var protocols = []string{
-	"frame", "raw", "ip", "ipv6", "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ah",
-	"tcp", "udp", "icmp", "icmpv6", "dns", "mdns", "data",
+// Protocol is a protocol that a filter can ask for without any field.
+type Protocol struct {
+	name      string
+	version   uint8 // of IP
+	transport packet.Transport
+	app       packet.App
 }
 
-// Protocols returns the names of the protocols that a filter can ask for. The
-// slice must not be changed.
+// headers are protocols that are neither IP nor a transport nor above one.
+// frame and raw are in every packet.
+var headers = []string{"frame", "raw", "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "eth", "data"}
+
+var protocols = append(slices.Clone(headers[:2]), append(packet.ProtocolNames(), headers[2:]...)...)
+
+// Protocols returns the names of the protocols that a filter can ask for, as
+// frame.protocols has them. The slice must not be changed.
 func Protocols() []string { return protocols }
 
-// IsProtocol reports whether name is that of a protocol.
-func IsProtocol(name string) bool { return slices.Contains(protocols, name) }
-
-// AppendProtocols appends the protocols in r's packet as HasProtocol reads
-// them; r must have a packet.
-func AppendProtocols(dst []byte, r *Row) []byte {
-	dst = append(dst, "frame:"...)
-	return append(r.Parser.AppendProtocols(dst, r.Packet), ':')
-}
-
-// HasProtocol reports whether the protocol is among those of AppendProtocols.
-func HasProtocol(list []byte, name string) bool {
-	for {
-		i := bytes.IndexByte(list, ':')
-		if i < 0 {
-			return false
-		}
-		if string(list[:i]) == name {
-			return true
-		}
-		list = list[i+1:]
-	}
-}
-
-// ProtocolBytes returns the bytes of a protocol in r's packet, from its header
-// to the end of the packet; ok is false if it is not there.
-func ProtocolBytes(name string, r *Row) (v Value, ok bool) {
-	f := r.Packet
+// LookupProtocol returns the protocol of that name.
+func LookupProtocol(name string) (Protocol, bool) {
+	p := Protocol{name: name}
+	p.transport, _ = packet.LookupTransport(name)
+	p.app, _ = packet.LookupApp(name)
 	switch name {
-	case "frame", "raw":
-		return bytesValue(r.Data), true
 	case "ip":
-		return bytesValue(r.Data), f.Version == 4
+		p.version = 4
 	case "ipv6":
-		return bytesValue(r.Data), f.Version == 6
-	case "tcp", "udp", "icmp", "icmpv6":
-		return bytesValue(f.Segment), len(f.Segment) > 0
+		p.version = 6
 	}
-	return bytesValue(f.Payload), len(f.Payload) > 0
+	return p, slices.Contains(protocols, name)
+}
+
+// Owns reports whether fields named as the protocol are never there without
+// it: dns.flags is in mdns, too.
+func (p Protocol) Owns() bool { return p.transport != packet.NoTransport }
+
+// In reports whether r's packet, or one inside it, has the protocol; r may
+// have no packet.
+func (p Protocol) In(r *Row) bool {
+	if r.Packet == nil {
+		return false
+	}
+	if p.version != 0 || p.transport != packet.NoTransport || p.app != packet.NoApp {
+		return p.level(r) != nil
+	}
+	return p.name == "frame" || p.listed(r)
+}
+
+// level returns the packet, or the one inside, that has the protocol.
+func (p Protocol) level(r *Row) *packet.Facts {
+	f := r.Packet
+	for depth := 0; f != nil; depth++ {
+		switch {
+		case p.version != 0:
+			if f.Version == p.version {
+				return f
+			}
+		case f.Header == nil || f.IsFragment():
+		case p.app == packet.NoApp && f.Transport == p.transport, p.app != packet.NoApp && f.App == p.app:
+			return f
+		}
+		if f.Carries == packet.NotInside {
+			return nil
+		}
+		f = r.Parser.Inside(f, depth)
+	}
+	return nil
+}
+
+// listed looks the name up in frame.protocols.
+func (p Protocol) listed(r *Row) bool {
+	var list []byte
+	if r.Memory != nil {
+		at := len(r.Memory.text)
+		r.Memory.text = r.Parser.AppendProtocols(r.Memory.text, r.Packet)
+		list = r.Memory.text[at:]
+		r.Memory.text = r.Memory.text[:at]
+	} else {
+		list = r.Parser.AppendProtocols(nil, r.Packet)
+	}
+	for {
+		name, rest, more := bytes.Cut(list, colon)
+		if string(name) == p.name || !more {
+			return string(name) == p.name
+		}
+		list = rest
+	}
+}
+
+var colon = []byte{':'}
+
+// Bytes returns the bytes of the protocol in r's packet, from its header to
+// the end of the packet; ok is false if it is not there, or is none that has
+// bytes of its own.
+func (p Protocol) Bytes(r *Row) (v Value, ok bool) {
+	if r.Packet == nil {
+		return Value{}, false
+	}
+	if p.name == "frame" || p.name == "raw" {
+		return bytesValue(r.Data), true
+	}
+	f := p.level(r)
+	switch {
+	case f == nil:
+		return Value{}, false
+	case p.version != 0:
+		return bytesValue(r.Data[len(r.Data)-min(len(r.Data), f.Len):]), true
+	case p.app != packet.NoApp:
+		return bytesValue(f.Payload), true
+	}
+	return bytesValue(f.Segment), len(f.Segment) > 0
 }
 
 // Below returns the fields whose names begin with name and a dot.

@@ -26,7 +26,7 @@ func (p *parser) operand(e *expr, want field.Domain) (operand, error) {
 		f := e.field
 		return operand{cost: f.Cost, get: func(dst []field.Value, r *field.Row, _ *Scratch) []field.Value { return f.Values(dst, r) }}, nil
 	case protocol:
-		return protocolOperand(e.tok.text), nil
+		return protocolOperand(e.proto), nil
 	case group:
 		return operand{}, at(e.tok, quote(e.tok.text)+" is the name of several fields: "+e.tok.text+".…")
 	case slice, layer:
@@ -46,27 +46,13 @@ func constant(t token, text string, want field.Domain) (operand, error) {
 	return operand{constant: &v, get: func(dst []field.Value, _ *field.Row, _ *Scratch) []field.Value { return append(dst, v) }}, nil
 }
 
-func protocolOperand(name string) operand {
-	return operand{cost: field.FromPacket, get: func(dst []field.Value, r *field.Row, s *Scratch) []field.Value {
-		if !has(name, r, s) {
-			return dst
-		}
-		if v, ok := field.ProtocolBytes(name, r); ok {
+func protocolOperand(proto field.Protocol) operand {
+	return operand{cost: field.FromPacket, get: func(dst []field.Value, r *field.Row, _ *Scratch) []field.Value {
+		if v, ok := proto.Bytes(r); ok {
 			dst = append(dst, v)
 		}
 		return dst
 	}}
-}
-
-// has reports whether the row's packet has the protocol.
-func has(name string, r *field.Row, s *Scratch) bool {
-	if r.Packet == nil {
-		return false
-	}
-	if len(s.protocols) == 0 {
-		s.protocols = field.AppendProtocols(s.protocols, r)
-	}
-	return field.HasProtocol(s.protocols, name)
 }
 
 func (p *parser) slice(e *expr) (operand, error) {

@@ -37,7 +37,7 @@ func Check(text string) (State, *Error) {
 	if !errors.As(err, &e) {
 		e = &Error{Text: err.Error()}
 	}
-	if e.incomplete || e.End == len(text) && beginsName(text[e.Col:e.End]) {
+	if e.incomplete || e.unknown && e.End == len(text) && beginsName(text[e.Col:e.End]) {
 		return Incomplete, e
 	}
 	return Invalid, e

@@ -26,6 +26,7 @@ type expr struct {
 	tok    token        // what stands there first; of arith: the operator
 	dom    field.Domain // what its values are; Type 0: only what it is compared with says it
 	field  *field.Field
+	proto  field.Protocol
 	ranges []span
 	call   *function
 	args   []*expr
@@ -198,10 +199,10 @@ func identify(t token) *expr {
 	if f, ok := field.Lookup(t.text); ok {
 		return &expr{op: named, tok: t, field: f, dom: f.Domain()}
 	}
-	switch {
-	case field.IsProtocol(t.text):
-		return &expr{op: protocol, tok: t, dom: field.Domain{Type: field.Bytes}}
-	case field.IsPrefix(t.text):
+	if p, ok := field.LookupProtocol(t.text); ok {
+		return &expr{op: protocol, tok: t, proto: p, dom: field.Domain{Type: field.Bytes}}
+	}
+	if field.IsPrefix(t.text) {
 		return &expr{op: group, tok: t}
 	}
 	return &expr{tok: t}
@@ -213,7 +214,7 @@ func unknown(t token) error {
 	if n := field.Nearest(t.text); n != "" {
 		what += "; there is " + n
 	}
-	return at(t, what)
+	return &Error{Col: t.col, End: t.end, Text: what, unknown: true}
 }
 
 // sliced takes bytes, or layers, of e.

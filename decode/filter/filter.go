@@ -57,6 +57,7 @@ type Error struct {
 	Text string
 
 	incomplete bool // more text could make it right
+	unknown    bool // it is no field, but one may begin so
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Col+1, e.Text) }
@@ -72,7 +73,6 @@ type Filter struct {
 type Scratch struct {
 	values, others []field.Value
 	text           []byte
-	protocols      []byte
 	memory         field.Memory
 	reader         byteRunes
 }
@@ -85,7 +85,7 @@ func (f *Filter) Match(r *field.Row, s *Scratch) bool {
 		r.Memory = &s.memory
 		defer func() { r.Memory = nil }()
 	}
-	s.text, s.protocols = s.text[:0], s.protocols[:0]
+	s.text = s.text[:0]
 	return f.root.match(r, s)
 }
 

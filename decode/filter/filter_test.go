@@ -116,24 +116,6 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func FuzzCompile(f *testing.F) {
-	for _, s := range []string{`tunnel.command == 8 && !(tunnel.port in {1..2, 3})`, `a matches "x"`, `"`, `ip.addr==::1`, `not`, `{`} {
-		f.Add(s)
-	}
-	row := openRow(f, "h", "1")
-	f.Fuzz(func(t *testing.T, s string) {
-		c, err := Compile(s)
-		if err == nil {
-			c.Match(row, new(Scratch))
-			return
-		}
-		var fe *Error
-		if !errors.As(err, &fe) || fe.Col < 0 || fe.Col > len(s) {
-			t.Fatalf("%q: %v", s, err)
-		}
-	})
-}
-
 func BenchmarkMatch(b *testing.B) {
 	row := openRow(b, "example.org", "443")
 	f, err := Compile(`tunnel.command == 8 || tunnel.identifier == 7 && tunnel.len > 3`)

@@ -194,7 +194,9 @@ func badEscape(s string, at int) error {
 		_, size := utf8.DecodeRuneInString(s[at+1:])
 		n = 1 + size
 	}
-	return &Error{Col: at, End: at + n, Text: fmt.Sprintf(`%s is no escape sequence; write \\ for a backslash, or r"…" for a string without any`, s[at:min(at+n, len(s))])}
+	behind := min(at+n, len(s))
+	return &Error{Col: at, End: behind, incomplete: behind == len(s),
+		Text: fmt.Sprintf(`%s is no escape sequence; write \\ for a backslash, or r"…" for a string without any`, s[at:behind])}
 }
 
 func (l *lexer) character(i int) (n int, err error) {

@@ -84,8 +84,8 @@ func (p *parser) presence(e *expr) (test, error) {
 	case group:
 		return p.below(e.tok.text), nil
 	case protocol:
-		name := e.tok.text
-		return test{cost: field.FromPacket, weight: 2, match: func(r *field.Row, s *Scratch) bool { return has(name, r, s) }}, nil
+		proto := e.proto
+		return test{cost: field.FromPacket, match: func(r *field.Row, _ *Scratch) bool { return proto.In(r) }}, nil
 	case literal:
 		if e.tok.kind == word {
 			return test{}, unknown(e.tok)
@@ -124,7 +124,12 @@ func (p *parser) below(name string) test {
 	for _, f := range under {
 		t.cost = max(t.cost, f.Cost)
 	}
+	family, guarded := field.LookupProtocol(name[:strings.IndexByte(name+".", '.')])
+	guarded = guarded && family.Owns()
 	t.match = func(r *field.Row, s *Scratch) bool {
+		if guarded && !family.In(r) {
+			return false
+		}
 		for _, f := range under {
 			if s.values = f.Values(s.values[:0], r); len(s.values) > 0 {
 				return true
