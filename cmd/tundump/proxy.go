@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +16,6 @@ import (
 	"tundump/capture/intercept"
 	"tundump/capture/proxy"
 	"tundump/decode"
-	"tundump/decode/field"
-	"tundump/decode/filter"
-	"tundump/decode/frame"
 )
 
 // proxyFlags are those of tundump proxy.
@@ -49,7 +45,7 @@ tshark and tcpdump open without a plug-in.`,
   tundump proxy --upstream 10.0.0.5:8890 -q -w day-%F.pcapng -G 86400 --keep 50GiB --log-format json
   tundump proxy --upstream 10.0.0.5:8890 -T json | jq .
   tundump proxy --upstream 10.0.0.5:8890 -w - | wireshark -k -i -
-  tundump proxy --upstream 10.0.0.5:8890 --drop 'tunnel.command.name == "Suspend"'`,
+  tundump proxy --upstream 10.0.0.5:8890 --drop 'tunnel.command.name == "Suspend" || udp.dstport == 53'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -58,7 +54,7 @@ tshark and tcpdump open without a plug-in.`,
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8890", "address to accept clients on; :8890 is every address of this machine")
 	fl.StringVar(&f.upstream, "upstream", "", "the server, HOST:PORT, or bonjour:NAME for one on the local network")
 	fl.StringVar(&f.announce, "announce", "", "let clients on the local network find the proxy by a name (DNS-SD, Bonjour)")
-	fl.StringVar(&f.drop, "drop", "", "drop the messages that match this display filter (tunnel.* fields)")
+	fl.StringVar(&f.drop, "drop", "", "drop the messages that match this display filter, or that carry a packet that matches")
 	fl.StringVar(&f.inject, "inject", "", "file of records that are sent to the server behind the client's first message, in every tunnel; s2c:FILE sends them to the client behind the server's first")
 	f.record.register(fl)
 	f.print.register(fl)
@@ -234,45 +230,6 @@ func injection(arg string, stdin io.Reader) (intercept.Interceptor, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return intercept.InjectBehindFirst(dir, records), nil
-}
-
-// numberedLater reports a field that events get behind the relay.
-func numberedLater(name string) bool {
-	return name == "tunnel.msg" || strings.HasPrefix(name, "finding.")
-}
-
-// dropFilter compiles a filter into a predicate over records, for many
-// goroutines.
-func dropFilter(text string) (func(decode.Event) bool, error) {
-	flt, err := filter.Compile(text)
-	if err != nil {
-		return nil, err
-	}
-	if flt.Cost() > field.FromMessage {
-		return nil, errors.New("only tunnel.* fields can be asked for here: packets are not decoded in the relay")
-	}
-	for _, f := range flt.Fields() {
-		if numberedLater(f.Name) {
-			return nil, fmt.Errorf("%s is not known yet when a message comes: the recorder gives it later", f.Name)
-		}
-	}
-	type scratch struct {
-		message decode.Message
-		row     field.Row
-		filter  filter.Scratch
-	}
-	pool := sync.Pool{New: func() any { return new(scratch) }}
-	return func(ev decode.Event) bool {
-		s := pool.Get().(*scratch)
-		defer pool.Put(s)
-		// A message that cannot be decoded still has fields: tunnel.error is
-		// one of them.
-		if err := s.message.Decode(ev); err != nil && len(ev.Raw) < frame.HeaderLen {
-			return false
-		}
-		s.row = field.Row{Event: &ev, Message: &s.message}
-		return flt.Match(&s.row, &s.filter)
-	}, nil
 }
 
 // listenError says what a listener's error means, in one line.

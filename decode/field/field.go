@@ -110,7 +110,9 @@ func Lookup(name string) (*Field, bool) {
 // IsPrefix reports whether fields stand below name, as tcp.port stands below
 // tcp: a filter takes such a name as "the row has any of them".
 func IsPrefix(name string) bool {
-	return slices.ContainsFunc(table, func(f Field) bool { return strings.HasPrefix(f.Name, name+".") })
+	return slices.ContainsFunc(table, func(f Field) bool {
+		return len(f.Name) > len(name) && f.Name[len(name)] == '.' && strings.HasPrefix(f.Name, name)
+	})
 }
 
 // Nearest returns the known name that is most like name, "" if none is like

@@ -80,7 +80,7 @@ type Scratch struct {
 // Match reports whether the row passes the filter. It does not allocate, once
 // s has grown.
 func (f *Filter) Match(r *field.Row, s *Scratch) bool {
-	if r.Memory == nil && f.root.cost >= field.FromPacket {
+	if r.Memory == nil && f.AsksPackets() {
 		s.memory.Reset()
 		r.Memory = &s.memory
 		defer func() { r.Memory = nil }()
@@ -96,6 +96,10 @@ func (f *Filter) Cost() field.Cost { return f.root.cost }
 // in it twice twice; a group of fields stands for all of its fields. The slice
 // must not be changed.
 func (f *Filter) Fields() []*field.Field { return f.asks }
+
+// AsksPackets reports whether a message that carries packets is asked packet
+// by packet.
+func (f *Filter) AsksPackets() bool { return f.root.cost >= field.FromPacket }
 
 // Findings reports whether the filter asks about findings.
 func (f *Filter) Findings() bool {

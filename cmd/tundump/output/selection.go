@@ -5,7 +5,6 @@ import (
 
 	"tundump/capture/session"
 	"tundump/decode"
-	"tundump/decode/field"
 	"tundump/decode/filter"
 )
 
@@ -26,7 +25,7 @@ func (s *selection) take(r *session.Row, flt *filter.Filter) {
 		return
 	}
 	s.packets = slices.Grow(s.packets[:0], len(r.Packets))[:len(r.Packets)]
-	if s.event = false; flt.Cost() < field.FromPacket && !flt.Findings() {
+	if s.event = false; !flt.AsksPackets() && !flt.Findings() {
 		s.event = flt.Match(r.MessageRow(), &s.scratch)
 		for i := range s.packets {
 			s.packets[i] = s.event
@@ -54,7 +53,7 @@ func (s *selection) packet(i int) bool { return s.all || s.packets[i] }
 // alone asks flt of the event without its packets: a filter about packets
 // matches a message through them, if it has any.
 func (s *selection) alone(r *session.Row, flt *filter.Filter) bool {
-	if len(r.Packets) > 0 && flt.Cost() >= field.FromPacket || r.Event.Kind == decode.Packet {
+	if len(r.Packets) > 0 && flt.AsksPackets() || r.Event.Kind == decode.Packet {
 		return false
 	}
 	if flt.Match(r.MessageRow(), &s.scratch) {
