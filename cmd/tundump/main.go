@@ -113,6 +113,8 @@ opens, and brings a server and a client of its own.`,
 	})
 	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), exportCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand())
+	root.AddCommand(filterTopic())
+	completeFlags(root)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}
