@@ -65,12 +65,31 @@ type Tree struct {
 	// Stream filters, "" where they do not apply: the row's flow, connection,
 	// tunnel.
 	Flow, Connection, Tunnel string
-	// Summary is the row in one line, JSON the row as -T json prints it.
-	Summary string
-	JSON    string
+	// Stream is what Flow, Connection and Tunnel say, for machines.
+	Stream Stream
+	// Values are the fields that rows are most often filtered by, as far as
+	// this one has them.
+	Values []Choice
+	JSON   string // the row as -T json prints it
 }
 
-// Build makes the tree of a message or a packet. family is what the list says.
+// Stream is the stream that a row belongs to: a flow, else a connection, else
+// its tunnel alone.
+type Stream struct {
+	Flow, UDP, Connection bool
+	Tunnel                uint32 // 0 for none
+	ID                    int64
+}
+
+// Choice is a value of the row, and the filter that its like pass.
+type Choice struct{ Name, Value, Filter string }
+
+// asked are the fields of Tree.Values, in their order.
+var asked = []string{"ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "_ws.col.protocol", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
+	"dns.qry.name", "http.host", "http.request.uri", "http.response.code", "tls.handshake.extensions_server_name", "icmp.type", "icmpv6.type",
+	"tunnel.command.name", "tunnel.identifier", "tunnel.result", "tunnel.host", "tunnel.port", "tunnel.dir"}
+
+// Build makes the tree of a message or a packet.
 func Build(r *field.Row, p *packet.Parser) *Tree {
 	b := builder{tree: &Tree{}, row: r, parser: p}
 	b.tree.Bytes[Record] = append([]byte(nil), r.Event.Raw...)
@@ -89,6 +108,7 @@ func Build(r *field.Row, p *packet.Parser) *Tree {
 		}
 	}
 	b.filters()
+	b.values()
 	b.json()
 	return b.tree
 }
@@ -249,18 +269,39 @@ func (b *builder) clamp(s Span) Span {
 // filters writes down what leads from the row to its like.
 func (b *builder) filters() {
 	t, ev := b.tree, b.row.Event
+	t.Stream.Tunnel = ev.Tunnel
 	if ev.Tunnel != 0 {
 		t.Tunnel = "tunnel.stream == " + strconv.FormatUint(uint64(ev.Tunnel), 10)
 	}
 	if m := b.row.Message; m != nil && m.HasIdentifier {
 		t.Connection = t.Tunnel + " && tunnel.identifier == " + strconv.FormatInt(m.Identifier, 10)
+		if m.Command != decode.Packets { // packets have no stream of their own
+			t.Stream.Connection, t.Stream.ID = true, m.Identifier
+		}
 	}
 	if a := b.row.Flow; a != nil {
 		switch a.Proto {
 		case packet.TCP:
 			t.Flow = "tcp.stream == " + strconv.FormatInt(a.Stream, 10)
+			t.Stream = Stream{Flow: true, Tunnel: ev.Tunnel, ID: a.Stream}
 		case packet.UDP:
 			t.Flow = "udp.stream == " + strconv.FormatInt(a.Stream, 10)
+			t.Stream = Stream{Flow: true, UDP: true, Tunnel: ev.Tunnel, ID: a.Stream}
+		}
+	}
+}
+
+// values lists what the row may be filtered by.
+func (b *builder) values() {
+	for _, name := range asked {
+		f, ok := field.Lookup(name)
+		if !ok {
+			continue
+		}
+		for _, v := range f.Values(nil, b.row) {
+			if text := ValueFilter(f, v); text != "" && len(b.tree.Values) < 40 {
+				b.tree.Values = append(b.tree.Values, Choice{name, string(v.AppendText(nil, f)), text})
+			}
 		}
 	}
 }

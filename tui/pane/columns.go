@@ -19,8 +19,12 @@ type Column struct {
 	Flex  bool // it takes what is left
 }
 
-// minFlex is the room that a flexible column must have before others go.
-const minFlex = 14
+// minFlex is the room that a flexible column must have before others go,
+// goodFlex what it gets before others are given back what they gave.
+const (
+	minFlex  = 18
+	goodFlex = 26
+)
 
 // fit returns the widths that columns have in w, 0 for those that are left
 // out, with a space between two.
@@ -62,9 +66,16 @@ func fit(columns []Column, w int) []int {
 	return widths
 }
 
-// grow hands out spare columns: first back to those that were made narrower,
-// then to the flexible ones.
+// grow hands out spare columns: to the flexible ones until they are useful,
+// back to those that were made narrower, then to the flexible ones again.
 func grow(columns []Column, widths []int, spare int) {
+	for i, c := range columns {
+		if c.Flex && widths[i] > 0 && spare > 0 {
+			n := min(spare, goodFlex-widths[i])
+			widths[i] += n
+			spare -= n
+		}
+	}
 	for i, c := range columns {
 		if spare > 0 && !c.Flex && widths[i] > 0 && widths[i] < c.Width {
 			n := min(spare, c.Width-widths[i])

@@ -37,6 +37,9 @@ func (x *Hex) Highlight(s detail.Span) {
 	x.clamp()
 }
 
+// Mark highlights bytes and leaves the cursor where it is.
+func (x *Hex) Mark(s detail.Span) { x.span = s }
+
 // Bytes returns the bytes that are highlighted, or all if none are.
 func (x *Hex) Bytes() []byte {
 	all := x.bytes()

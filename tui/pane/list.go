@@ -28,6 +28,7 @@ type Cells struct {
 	Bad    bool  // something is wrong with it
 	// FirstPacket and Packets are what stands folded beneath.
 	FirstPacket, Packets int
+	Carrier              int // position of the message that carries a packet, -1 for none
 }
 
 // spot is a line of a list: a row, or one of the packets beneath it.
@@ -95,12 +96,19 @@ func (l *List) SetIndex(x Index) {
 	} else {
 		l.cursor = spot{i: x.Low()}
 	}
-	l.Grown()
+	l.settle()
 	l.center()
 }
 
-// Grown takes in that the index has more rows, or has lost its oldest.
-func (l *List) Grown() {
+// Grow takes in a newer state of the index that is shown: it has more rows, or
+// has lost its oldest.
+func (l *List) Grow(x Index) {
+	l.index = x
+	l.settle()
+}
+
+// settle puts cursor and screen where there are rows.
+func (l *List) settle() {
 	if l.Follow {
 		l.cursor = l.last()
 		l.top = l.back(l.cursor, l.height-1)
@@ -327,6 +335,13 @@ func (l *List) Toggle() bool {
 	l.open[pos] = fold{c.FirstPacket, min(c.Packets, maxBeneath)}
 	l.clamp()
 	return true
+}
+
+// Unfolded reports whether the row at the cursor is unfolded.
+func (l *List) Unfolded() bool {
+	pos, ok := l.Position()
+	_, open := l.open[pos]
+	return ok && open
 }
 
 // FoldAll folds everything.

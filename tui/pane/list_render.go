@@ -54,7 +54,7 @@ func (l *List) resize(h int) {
 		return
 	}
 	l.height = h
-	l.Grown()
+	l.settle()
 	if end := l.back(l.last(), h-1); before(end, l.top) { // no empty lines below
 		l.top = end
 		l.show()

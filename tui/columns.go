@@ -1,0 +1,424 @@
+package tui
+
+import (
+	"strconv"
+	"time"
+
+	"tundump/decode"
+	"tundump/decode/field"
+	"tundump/decode/flow"
+	"tundump/decode/packet"
+	"tundump/tui/paint"
+	"tundump/tui/pane"
+)
+
+// column is one column of a list: how it is drawn, and where its text comes
+// from.
+type column struct {
+	name string // in the settings
+	pane.Column
+	text func(c *cellMaker, r *Row) string // nil for the time, which the list stamps
+}
+
+// builtin are the columns that a list has by itself, in their usual order; the
+// others are fields.
+var builtin = [2][]column{
+	Messages: {
+		{"number", pane.Column{Title: "#", Width: 8, Min: 5, Right: true}, numberCell},
+		{"time", pane.Column{Title: "Time", Width: 12, Min: 10, Right: true, Drop: 2}, nil},
+		{"tunnel", pane.Column{Title: "T", Width: 3, Min: 2}, tunnelCell},
+		{"dir", pane.Column{Title: "", Width: 1}, dirCell},
+		{"command", pane.Column{Title: "Command", Width: 18, Min: 11}, commandCell},
+		{"identifier", pane.Column{Title: "Identifier", Width: 11, Min: 10, Right: true, Drop: 1}, identifierCell},
+		{"length", pane.Column{Title: "Length", Width: 7, Right: true, Drop: 3}, lengthCell},
+		{"what", pane.Column{Title: "What", Width: 30, Flex: true}, whatCell},
+	},
+	Packets: {
+		{"number", pane.Column{Title: "No.", Width: 8, Min: 5, Right: true}, numberCell},
+		{"time", pane.Column{Title: "Time", Width: 12, Min: 10, Right: true, Drop: 2}, nil},
+		{"tunnel", pane.Column{Title: "T", Width: 3, Min: 2}, tunnelCell},
+		{"dir", pane.Column{Title: "", Width: 1}, dirCell},
+		{"source", pane.Column{Title: "Source", Width: 21, Min: 14}, sourceCell},
+		{"destination", pane.Column{Title: "Destination", Width: 21, Min: 14}, destinationCell},
+		{"protocol", pane.Column{Title: "Protocol", Width: 8, Min: 6}, protocolCell},
+		{"length", pane.Column{Title: "Length", Width: 6, Right: true, Drop: 3}, lengthCell},
+		{"message", pane.Column{Title: "Message", Width: 8, Right: true, Drop: 4}, messageCell},
+		{"info", pane.Column{Title: "Info", Width: 40, Flex: true}, infoCell},
+	},
+}
+
+// beneath are the columns of packets beneath their message.
+var beneath = []column{
+	{"number", pane.Column{Title: "No.", Width: 8, Min: 5, Right: true}, numberCell},
+	{"conversation", pane.Column{Title: "", Width: 45, Min: 30}, conversationCell},
+	{"protocol", pane.Column{Title: "", Width: 8, Min: 6}, protocolCell},
+	{"info", pane.Column{Title: "", Width: 30, Flex: true}, infoCell},
+}
+
+// columnsOf returns the columns of a list as the settings have them, the usual
+// ones if they have none. An unknown name is passed over.
+func columnsOf(l List, set []Column) []column {
+	if len(set) == 0 {
+		return builtin[l]
+	}
+	var out []column
+	for _, s := range set {
+		c, ok := findColumn(l, s.Field)
+		if !ok {
+			continue
+		}
+		if s.Title != "" {
+			c.Title = safe(s.Title)
+		}
+		if s.Width > 0 {
+			c.Width, c.Min = min(s.Width, 200), 0
+		}
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return builtin[l]
+	}
+	return out
+}
+
+func findColumn(l List, name string) (column, bool) {
+	for _, c := range builtin[l] {
+		if c.name == name {
+			return c, true
+		}
+	}
+	f, ok := field.Lookup(name)
+	if !ok {
+		return column{}, false
+	}
+	c := column{name: name, Column: pane.Column{Title: name, Width: max(12, min(len(name), 24)), Min: 6, Drop: 5}}
+	c.Right = f.Type == field.Uint || f.Type == field.Int
+	c.text = func(m *cellMaker, r *Row) string { return m.fieldText(f, r) }
+	return c, true
+}
+
+func paneColumns(cs []column) []pane.Column {
+	out := make([]pane.Column, len(cs))
+	for i := range cs {
+		out[i] = cs[i].Column
+	}
+	return out
+}
+
+// cellMaker turns rows into what is drawn of them. It is for one goroutine.
+type cellMaker struct {
+	parser *packet.Parser
+	values []field.Value
+	buf    []byte
+	plain  bool // rows have no colours
+}
+
+func newCellMaker(plain bool) *cellMaker { return &cellMaker{parser: packet.NewParser(), plain: plain} }
+
+func (c *cellMaker) cells(columns []column, r *Row) *pane.Cells {
+	out := &pane.Cells{Text: make([]string, len(columns)), Time: r.Event.Time, Up: r.Event.Dir == decode.ClientToServer,
+		Number: r.Event.Number, FirstPacket: r.FirstPacket, Packets: r.PacketCount, Bad: isBad(r)}
+	if r.Packet != nil {
+		out.Number, out.Packets, out.Carrier = r.Number, 0, r.MessagePos
+	}
+	for i := range columns {
+		if columns[i].text != nil {
+			out.Text[i] = columns[i].text(c, r)
+		}
+	}
+	if !c.plain {
+		out.Style = c.style(r)
+	}
+	return out
+}
+
+// isBad reports whether something is wrong with the row itself.
+func isBad(r *Row) bool {
+	switch {
+	case r.Packet != nil:
+		return r.Packet.Problem != packet.NoProblem
+	case r.Message == nil:
+		return true
+	}
+	for i := range r.Message.Problems {
+		if r.Message.Problems[i].Severity != decode.Note {
+			return true
+		}
+	}
+	return false
+}
+
+const tcpTrouble = flow.Retransmission | flow.FastRetransmission | flow.Spurious | flow.OutOfOrder | flow.LostSegment |
+	flow.AckedUnseen | flow.WindowFull | flow.DuplicateAck | flow.ZeroWindow | flow.ZeroWindowProbe | flow.ReusedPorts
+
+// style is the colour rules: the first that applies wins.
+func (c *cellMaker) style(r *Row) paint.Style {
+	if r.Packet == nil {
+		switch {
+		case isBad(r):
+			return paint.RowError
+		case r.Message.Command != decode.Packets && r.Message.Command != decode.Data:
+			return paint.RowControl
+		}
+		return paint.Plain
+	}
+	f := r.Packet
+	switch {
+	case f.Problem != packet.NoProblem:
+		return paint.RowError
+	case r.Flow != nil && r.Flow.Flags&tcpTrouble != 0:
+		return paint.RowTCPTrouble
+	case f.Transport == packet.TCP && f.Flags&packet.RST != 0:
+		return paint.RowReset
+	}
+	c.buf = f.AppendProtocol(c.buf[:0])
+	switch name := string(c.buf); {
+	case name == "DNS" || name == "MDNS":
+		return paint.RowDNS
+	case name == "HTTP" || len(name) > 4 && name[:4] == "HTTP":
+		return paint.RowHTTP
+	case name == "QUIC" || len(name) > 2 && (name[:3] == "TLS" || name[:3] == "SSL"):
+		return paint.RowTLS
+	case f.Transport == packet.ICMP || f.Transport == packet.ICMPv6:
+		return paint.RowICMP
+	}
+	return paint.Plain
+}
+
+func (c *cellMaker) fieldText(f *field.Field, r *Row) string {
+	c.values = f.Values(c.values[:0], &r.Row)
+	c.buf = c.buf[:0]
+	for i, v := range c.values {
+		if i == 8 {
+			c.buf = append(c.buf, ",…"...)
+			break
+		}
+		if i > 0 {
+			c.buf = append(c.buf, ',')
+		}
+		c.buf = v.AppendText(c.buf, f)
+		if len(c.buf) > 512 {
+			break
+		}
+	}
+	return string(c.buf)
+}
+
+func numberCell(_ *cellMaker, r *Row) string {
+	if r.Packet != nil {
+		return thousands(r.Number)
+	}
+	return thousands(r.Event.Number)
+}
+
+func tunnelCell(_ *cellMaker, r *Row) string {
+	if r.Event.Tunnel == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(r.Event.Tunnel), 10)
+}
+
+func dirCell(_ *cellMaker, r *Row) string { return r.Event.Dir.Arrow() }
+
+func lengthCell(_ *cellMaker, r *Row) string {
+	switch {
+	case r.Packet != nil:
+		return thousands(int64(r.Packet.Len))
+	case r.Event.Kind == decode.Gap && r.Event.Detail != nil:
+		return thousands(r.Event.Detail.Len)
+	}
+	return thousands(int64(len(r.Event.Raw)))
+}
+
+func messageCell(_ *cellMaker, r *Row) string {
+	if r.Event.Number == 0 {
+		return ""
+	}
+	return thousands(r.Event.Number)
+}
+
+func commandCell(_ *cellMaker, r *Row) string {
+	m := r.Message
+	switch {
+	case r.Event.Kind == decode.Gap:
+		return "? missing"
+	case m == nil:
+		return "? unframed"
+	case m.Command == 0 && m.HasCommand:
+		return "? command " + strconv.FormatInt(m.CommandNumber, 10)
+	case m.Command == 0:
+		return "?"
+	}
+	return m.Command.String()
+}
+
+func identifierCell(_ *cellMaker, r *Row) string {
+	if r.Message == nil || !r.Message.HasIdentifier {
+		return ""
+	}
+	return strconv.FormatInt(r.Message.Identifier, 10)
+}
+
+func whatCell(c *cellMaker, r *Row) string {
+	c.buf = c.buf[:0]
+	if d := r.Event.Detail; r.Message == nil {
+		c.buf = append(c.buf, "at "+thousands(r.Event.Offset)+" of the stream"...)
+		if d != nil && d.Reason != "" {
+			c.buf = packet.AppendSafe(append(c.buf, ": "...), d.Reason)
+		}
+		return string(c.buf)
+	}
+	summary := r.Message.AppendSummary(nil)
+	if r.Message.HasIdentifier { // it has a column of its own
+		id := "id=" + strconv.FormatInt(r.Message.Identifier, 10)
+		if len(summary) >= len(id) && string(summary[:len(id)]) == id {
+			summary = summary[len(id):]
+			if len(summary) > 0 && summary[0] == ' ' {
+				summary = summary[1:]
+			}
+		}
+	}
+	c.buf = packet.AppendSafe(c.buf, summary)
+	const told = decode.Edited | decode.Dropped | decode.Injected | decode.Delayed | decode.Held
+	if f := r.Event.Flags & told; f != 0 {
+		c.buf = append(f.AppendNames(append(c.buf, " ["...)), ']')
+	}
+	return string(c.buf)
+}
+
+func (c *cellMaker) endpoint(r *Row, src bool) string {
+	f := r.Packet
+	if f == nil {
+		return ""
+	}
+	a, port := f.Dst, f.DstPort
+	if src {
+		a, port = f.Src, f.SrcPort
+	}
+	if !a.IsValid() {
+		return ""
+	}
+	ports := f.Transport == packet.TCP || f.Transport == packet.UDP
+	c.buf = c.buf[:0]
+	if ports && a.Is6() {
+		c.buf = append(append(a.AppendTo(append(c.buf, '[')), "]:"...), strconv.Itoa(int(port))...)
+		return string(c.buf)
+	}
+	c.buf = a.AppendTo(c.buf)
+	if ports {
+		c.buf = strconv.AppendUint(append(c.buf, ':'), uint64(port), 10)
+	}
+	return string(c.buf)
+}
+
+func sourceCell(c *cellMaker, r *Row) string      { return c.endpoint(r, true) }
+func destinationCell(c *cellMaker, r *Row) string { return c.endpoint(r, false) }
+
+func conversationCell(c *cellMaker, r *Row) string {
+	src := c.endpoint(r, true)
+	if src == "" {
+		return ""
+	}
+	return src + " → " + c.endpoint(r, false)
+}
+
+func protocolCell(c *cellMaker, r *Row) string {
+	if r.Packet == nil {
+		return ""
+	}
+	c.buf = r.Packet.AppendProtocol(c.buf[:0])
+	return string(c.buf)
+}
+
+func infoCell(c *cellMaker, r *Row) string {
+	if r.Packet == nil {
+		return ""
+	}
+	var none flow.Analysis
+	a := r.Flow
+	if a == nil {
+		a = &none
+	}
+	c.buf = flow.AppendInfo(c.buf[:0], c.parser, r.Packet, a)
+	return string(c.buf)
+}
+
+// thousands writes a number with separators.
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	neg := n < 0
+	if neg {
+		s = s[1:]
+	}
+	if len(s) <= 3 {
+		if neg {
+			return "-" + s
+		}
+		return s
+	}
+	out := make([]byte, 0, len(s)+len(s)/3+1)
+	if neg {
+		out = append(out, '-')
+	}
+	for i := range len(s) {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			out = append(out, ',')
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func safe(s string) string { return string(packet.AppendSafe(nil, s)) }
+
+func size(n int64) string { return string(decode.AppendSize(nil, n)) }
+
+// Time stamp forms, as tshark's -t.
+var timeForms = []string{"r", "a", "ad", "d", "e"}
+
+var timeNames = map[string]string{"r": "since the start", "a": "time of day", "ad": "date and time", "d": "since the row above", "e": "since 1970"}
+
+// stamp writes time t. base is what relative times count from.
+func stamp(form string, t, base, previous int64, loc *time.Location) string {
+	switch form {
+	case "a":
+		return time.Unix(0, t).In(loc).Format("15:04:05.000000")
+	case "ad":
+		return time.Unix(0, t).In(loc).Format("2006-01-02 15:04:05.000000")
+	case "e":
+		return string(field.AppendEpoch(nil, t))
+	case "d":
+		if previous == 0 {
+			previous = t
+		}
+		return seconds(t - previous)
+	}
+	return seconds(t - base)
+}
+
+// seconds writes a duration as seconds with six decimals.
+func seconds(ns int64) string {
+	neg := ns < 0
+	if neg {
+		ns = -ns
+	}
+	us := ns / 1000
+	s := strconv.FormatInt(us/1e6, 10) + "." + strconv.FormatInt(1e6+us%1e6, 10)[1:]
+	if neg {
+		return "-" + s
+	}
+	return s
+}
+
+// stampWidth is the room that a form needs.
+func stampWidth(form string) int {
+	switch form {
+	case "a":
+		return 15
+	case "ad":
+		return 26
+	case "e":
+		return 20
+	}
+	return 12
+}

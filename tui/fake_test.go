@@ -1,0 +1,593 @@
+package tui
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"tundump/decode"
+	"tundump/decode/bplist"
+	"tundump/decode/field"
+	"tundump/decode/filter"
+	"tundump/decode/flow"
+	"tundump/decode/frame"
+	"tundump/decode/packet"
+)
+
+// fake is a source in memory. What it shows was decoded from real bytes.
+type fake struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed at each change
+	waiting  int           // calls of Changed that wait
+	snap     Snapshot
+	messages []*fakeMessage
+	packets  []*fakePacket
+	table    *flow.Table
+	parser   *packet.Parser
+	sels     []*fakeSelection
+	tunnels  []Tunnel
+	findings []Finding
+	fail     error // what Read returns
+	complete bool
+}
+
+type fakeMessage struct {
+	ev      decode.Event
+	first   int
+	packets []int
+}
+
+type fakePacket struct {
+	message int // -1: bare
+	index   int
+	ev      decode.Event
+	data    []byte
+	family  int64
+	flow    flow.Analysis
+}
+
+func newFake(name string, live bool) *fake {
+	return &fake{changed: make(chan struct{}), table: flow.New(flow.Options{}), parser: packet.NewParser(),
+		snap: Snapshot{Version: 1, Name: name, Path: "/tmp/" + name, Live: live}}
+}
+
+// change announces what do does.
+func (f *fake) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+	f.snap.Version++
+	f.snap.Messages.End, f.snap.Packets.End = len(f.messages), len(f.packets)
+	for _, s := range f.sels {
+		s.grow(f)
+	}
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// add takes in an event; the caller holds the lock.
+func (f *fake) add(ev decode.Event) {
+	if f.snap.First == 0 {
+		f.snap.First = ev.Time
+	}
+	f.snap.Last = ev.Time
+	f.snap.Size += int64(len(ev.Raw)) + 60
+	if ev.Kind == decode.Packet {
+		f.addPacket(ev, -1, 0, ev.Raw, -1)
+		return
+	}
+	ev.Number = int64(len(f.messages) + 1)
+	m := &fakeMessage{ev: ev, first: len(f.packets)}
+	f.messages = append(f.messages, m)
+	f.snap.Bytes[ev.Dir] += int64(len(ev.Raw))
+	if ev.Kind != decode.Record {
+		f.snap.Problems[decode.Error]++
+		return
+	}
+	var msg decode.Message
+	_ = msg.Decode(ev) // what it has to say is in the problems
+	for i := range msg.Problems {
+		f.snap.Problems[msg.Problems[i].Severity]++
+	}
+	for i := range msg.PacketCount() {
+		data, family := msg.Packet(i)
+		if len(data) > 0 {
+			m.packets = append(m.packets, len(f.packets))
+			f.addPacket(ev, len(f.messages)-1, i, data, family)
+		}
+	}
+}
+
+func (f *fake) addPacket(ev decode.Event, message, index int, data []byte, family int64) {
+	p := &fakePacket{message: message, index: index, ev: ev, data: data, family: family}
+	var facts packet.Facts
+	f.parser.Facts(data, &facts)
+	f.table.Packet(flow.Packet{Tunnel: ev.Tunnel, Number: int64(len(f.packets) + 1), Time: ev.Time, Facts: &facts}, &p.flow)
+	f.packets = append(f.packets, p)
+}
+
+func (f *fake) Snapshot() *Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.snap
+	return &s
+}
+
+func (f *fake) Changed(ctx context.Context, version uint64) (*Snapshot, error) {
+	f.mu.Lock()
+	if f.snap.Version == version && f.complete {
+		f.mu.Unlock()
+		return nil, io.EOF
+	}
+	for f.snap.Version == version {
+		ch := f.changed
+		f.waiting++
+		f.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+		}
+		f.mu.Lock()
+		f.waiting--
+		if ctx.Err() != nil {
+			f.mu.Unlock()
+			return nil, ctx.Err()
+		}
+	}
+	s := f.snap
+	f.mu.Unlock()
+	return &s, nil
+}
+
+func (f *fake) row(l List, pos int, parser *packet.Parser) *Row {
+	r := &Row{Pos: pos, MessagePos: -1}
+	if l == Messages {
+		if pos < 0 || pos >= len(f.messages) {
+			return nil
+		}
+		m := f.messages[pos]
+		ev := m.ev
+		r.Event, r.MessagePos, r.FirstPacket, r.PacketCount = &ev, pos, m.first, len(m.packets)
+		r.Message = decoded(ev)
+		return r
+	}
+	if pos < 0 || pos >= len(f.packets) {
+		return nil
+	}
+	p := f.packets[pos]
+	ev, facts, analysis := p.ev, packet.Facts{}, p.flow
+	parser.Facts(p.data, &facts)
+	r.MessagePos = p.message
+	r.Row = field.Row{Event: &ev, Message: decoded(ev), Packet: &facts, Flow: &analysis, Data: p.data, Number: int64(pos + 1), Index: p.index, Family: p.family, Parser: parser}
+	return r
+}
+
+func decoded(ev decode.Event) *decode.Message {
+	if ev.Kind != decode.Record {
+		return nil
+	}
+	var m decode.Message
+	_ = m.Decode(ev)
+	return &m
+}
+
+func (f *fake) Read(ctx context.Context, l List, positions []int, visit func(*Row) bool) error {
+	parser := packet.NewParser()
+	for _, pos := range positions {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.mu.Lock()
+		r, fail := f.row(l, pos, parser), f.fail
+		f.mu.Unlock()
+		if fail != nil {
+			return fail
+		}
+		if r != nil && !visit(r) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (f *fake) Locate(_ context.Context, l List, p Place) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.messages)
+	if l == Packets {
+		n = len(f.packets)
+	}
+	if n == 0 {
+		return 0, ErrGone
+	}
+	for i := range n {
+		var t int64
+		if l == Messages {
+			t = f.messages[i].ev.Time
+		} else {
+			t = f.packets[i].ev.Time
+		}
+		if p.Number != 0 && int64(i+1) >= p.Number || p.Number == 0 && t >= p.Time {
+			return i, nil
+		}
+	}
+	return n - 1, nil
+}
+
+type fakeSelection struct {
+	l      List
+	filter *filter.Filter
+	mu     sync.Mutex
+	rows   []int
+	done   int
+	closed bool
+}
+
+func (f *fake) Select(l List, x *filter.Filter) Selection {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &fakeSelection{l: l, filter: x}
+	s.grow(f)
+	f.sels = append(f.sels, s)
+	return s
+}
+
+// grow looks at what is new; the caller holds f's lock.
+func (s *fakeSelection) grow(f *fake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var scratch filter.Scratch
+	parser := packet.NewParser()
+	for ; !s.closed; s.done++ {
+		r := f.row(s.l, s.done, parser)
+		if r == nil {
+			return
+		}
+		ok := s.filter.Match(&r.Row, &scratch)
+		if s.l == Messages {
+			for _, p := range f.messages[s.done].packets {
+				ok = ok || s.filter.Match(&f.row(Packets, p, parser).Row, &scratch)
+			}
+		}
+		if ok {
+			s.rows = append(s.rows, s.done)
+		}
+	}
+}
+
+func (s *fakeSelection) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rows)
+}
+
+func (s *fakeSelection) At(i int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows[i]
+}
+
+func (s *fakeSelection) Progress() (done, all int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done, s.done
+}
+
+func (s *fakeSelection) Err() error { return nil }
+
+func (s *fakeSelection) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+func (f *fake) Flows(context.Context) ([]Flow, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Flow
+	for fl := range f.table.Flows() {
+		out = append(out, Flow{Tunnel: fl.Tunnel, Proto: fl.Proto, Stream: fl.Stream, Addr: fl.Addr, Count: fl.Count,
+			Name: f.table.Name(fl.Tunnel, fl.Addr[1].Addr()), InitialRTT: fl.InitialRTT(), Completeness: fl.Completeness(), Rate: []int64{1, 5, 2, 9, 0, 3}})
+	}
+	return out, nil
+}
+
+func (f *fake) Tunnels(context.Context) ([]Tunnel, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Tunnel(nil), f.tunnels...), nil
+}
+
+func (f *fake) Findings(context.Context) ([]Finding, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Finding(nil), f.findings...), nil
+}
+
+func (f *fake) Stats(context.Context) (*Stats, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &Stats{Start: f.snap.First, Step: 1e9, StreamBytes: f.snap.Bytes[0] + f.snap.Bytes[1], PayloadBytes: f.snap.Bytes[0],
+		PerMessage: []Bar{{"1", 61}, {"2", 15}, {"3-8", 0}, {"9-32", 24}},
+		Talkers:    []Talker{{Addr: netip.MustParseAddr("93.184.216.34"), Name: "example.org", Packets: [2]int64{3, 4}, Bytes: [2]int64{3000, 4000}}},
+		Hierarchy:  []Share{{"ip", 0, 30, 5000}, {"tcp", 1, 20, 4000}, {"udp", 1, 10, 1000}, {"dns", 2, 10, 1000}},
+		Lines:      []Fact{{"write waits", "none"}}}
+	for i := range 30 {
+		s.BytesSeries[0] = append(s.BytesSeries[0], int64(i*i%17*100))
+		s.BytesSeries[1] = append(s.BytesSeries[1], int64(i*7%23*900))
+	}
+	return s, nil
+}
+
+// fakeFollower gives the payloads of a flow's packets in their order.
+type fakeFollower struct {
+	f      *fake
+	s      Stream
+	at     int
+	closed bool
+}
+
+func (f *fake) Follow(s Stream) Follower { return &fakeFollower{f: f, s: s} }
+
+func (x *fakeFollower) Next(context.Context) ([]Chunk, error) {
+	f := x.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Chunk
+	parser := packet.NewParser()
+	for ; x.s.Kind <= UDPStream && x.at < len(f.packets); x.at++ {
+		r := f.row(Packets, x.at, parser)
+		if r.Flow.Stream == x.s.ID && len(r.Packet.Payload) > 0 && (r.Flow.Proto == packet.TCP) == (x.s.Kind == TCPStream) {
+			out = append(out, Chunk{Side: r.Flow.Side, Time: r.Event.Time, Data: append([]byte(nil), r.Packet.Payload...), List: Packets, Pos: x.at})
+		}
+	}
+	for ; x.s.Kind >= ConnectionStream && x.at < len(f.messages); x.at++ {
+		m := f.messages[x.at]
+		out = append(out, Chunk{Side: uint8(m.ev.Dir), Time: m.ev.Time, Data: append([]byte(nil), m.ev.Raw...), Missing: gapLen(m.ev), Pos: x.at})
+	}
+	if f.complete {
+		return out, io.EOF
+	}
+	return out, nil
+}
+
+func gapLen(ev decode.Event) int64 {
+	if ev.Kind == decode.Gap {
+		return ev.Detail.Len
+	}
+	return 0
+}
+
+func (x *fakeFollower) Close() { x.closed = true }
+
+// What follows makes traffic.
+
+func record(root func(w *bplist.Writer) bplist.Ref) []byte {
+	var w bplist.Writer
+	b, err := w.Append(frame.Reserve(nil), root(&w))
+	if err == nil {
+		err = frame.PutLength(b, 0)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func packetsRecord(id int64, pkts ...[]byte) []byte {
+	families := make([]int64, len(pkts))
+	for i, p := range pkts {
+		families[i] = decode.FamilyIPv4
+		if len(p) > 0 && p[0]>>4 == 6 {
+			families[i] = decode.FamilyIPv6
+		}
+	}
+	return record(func(w *bplist.Writer) bplist.Ref {
+		return w.Dict(w.String("command"), w.Int(int64(decode.Packets)), w.String("identifier"), w.Int(id), w.String("packets"), w.DataArray(pkts), w.String("protocols"), w.IntArray(families))
+	})
+}
+
+func ip4(proto byte, src, dst string, payload []byte) []byte {
+	b := make([]byte, 20, 20+len(payload))
+	b[0], b[8], b[9] = 0x45, 64, proto
+	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))
+	s, d := netip.MustParseAddr(src).As4(), netip.MustParseAddr(dst).As4()
+	copy(b[12:], s[:])
+	copy(b[16:], d[:])
+	sum := uint32(0)
+	for i := 0; i < 20; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[10:], ^uint16(sum))
+	return append(b, payload...)
+}
+
+func tcp(src, dst uint16, seq, ack uint32, flags byte, payload string) []byte {
+	b := make([]byte, 20, 20+len(payload))
+	binary.BigEndian.PutUint16(b, src)
+	binary.BigEndian.PutUint16(b[2:], dst)
+	binary.BigEndian.PutUint32(b[4:], seq)
+	binary.BigEndian.PutUint32(b[8:], ack)
+	b[12], b[13] = 5<<4, flags
+	binary.BigEndian.PutUint16(b[14:], 65535)
+	return append(b, payload...)
+}
+
+func udp(src, dst uint16, payload []byte) []byte {
+	b := make([]byte, 8, 8+len(payload))
+	binary.BigEndian.PutUint16(b, src)
+	binary.BigEndian.PutUint16(b[2:], dst)
+	binary.BigEndian.PutUint16(b[4:], uint16(8+len(payload)))
+	return append(b, payload...)
+}
+
+func dnsQuery(id uint16, name string, answer string) []byte {
+	b := make([]byte, 12)
+	binary.BigEndian.PutUint16(b, id)
+	b[2], b[5] = 1, 1
+	var q []byte
+	for label := range labels(name) {
+		q = append(append(q, byte(len(label))), label...)
+	}
+	q = append(q, 0, 0, 1, 0, 1)
+	b = append(b, q...)
+	if answer != "" {
+		b[2], b[3], b[7] = 0x81, 0x80, 1
+		a := netip.MustParseAddr(answer).As4()
+		b = append(append(b, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4), a[:]...)
+	}
+	return b
+}
+
+func labels(name string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		start := 0
+		for i := 0; i <= len(name); i++ {
+			if i == len(name) || name[i] == '.' {
+				if !yield(name[start:i]) {
+					return
+				}
+				start = i + 1
+			}
+		}
+	}
+}
+
+const (
+	phone  = "10.8.0.2"
+	web    = "93.184.216.34"
+	dnsSrv = "10.8.0.1"
+	start  = int64(1_700_000_000_000_000_000)
+	tunID  = int64(3735928559)
+)
+
+// traffic fills a fake with a short tunnel: opening, DNS, HTTP with a segment
+// sent again, a ping, a suspend, damage.
+func traffic(f *fake) {
+	now := start
+	put := func(dir decode.Direction, kind decode.Kind, raw []byte) {
+		now += 1_234_567
+		ev := decode.Event{Kind: kind, Dir: dir, Tunnel: 1, Time: now, Raw: raw, Flags: decode.OnClientSide, Offset: f.snap.Bytes[dir]}
+		switch kind {
+		case decode.Gap:
+			ev.Raw, ev.Detail = nil, &decode.Detail{Len: 4711}
+		case decode.Unframed:
+			ev.Detail = &decode.Detail{Reason: "length 0x41414141\x1b[2J"}
+		}
+		f.add(ev)
+	}
+	up, down := decode.ClientToServer, decode.ServerToClient
+	f.change(func() {
+		f.snap.Tunnels, f.snap.Open = 1, 1
+		put(up, decode.Record, record(func(w *bplist.Writer) bplist.Ref {
+			return w.Dict(w.String("command"), w.Int(int64(decode.Open)), w.String("identifier"), w.Int(tunID), w.String("tunnel-type"), w.Int(decode.TunnelIP))
+		}))
+		put(down, decode.Record, record(func(w *bplist.Writer) bplist.Ref {
+			conf := w.Dict(w.String("IPv4"), w.Dict(w.String("Address"), w.String("10.8.0.2"), w.String("Netmask"), w.String("255.255.255.255")),
+				w.String("DNS"), w.Dict(w.String("Servers"), w.Array(w.String(dnsSrv))))
+			return w.Dict(w.String("command"), w.Int(int64(decode.OpenResult)), w.String("identifier"), w.Int(tunID), w.String("result-code"), w.Int(0), w.String("configuration"), conf)
+		}))
+		put(up, decode.Record, packetsRecord(tunID, ip4(17, phone, dnsSrv, udp(61200, 53, dnsQuery(0x1a2b, "example.org", ""))),
+			ip4(6, phone, web, tcp(53122, 80, 1000, 0, 2, "")), ip4(1, phone, "1.1.1.1", []byte{8, 0, 0xf7, 0xec, 0, 7, 0, 12})))
+		put(down, decode.Record, packetsRecord(tunID, ip4(17, dnsSrv, phone, udp(53, 61200, dnsQuery(0x1a2b, "example.org", web))),
+			ip4(6, web, phone, tcp(80, 53122, 5000, 1001, 0x12, ""))))
+		request := "GET /index.html HTTP/1.1\r\nHost: example.org\r\n\r\n"
+		put(up, decode.Record, packetsRecord(tunID, ip4(6, phone, web, tcp(53122, 80, 1001, 5001, 0x10, "")), ip4(6, phone, web, tcp(53122, 80, 1001, 5001, 0x18, request))))
+		put(down, decode.Record, record(func(w *bplist.Writer) bplist.Ref {
+			return w.Dict(w.String("command"), w.Int(int64(decode.Suspend)), w.String("identifier"), w.Int(tunID))
+		}))
+		body := "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello world\n"
+		put(down, decode.Record, packetsRecord(tunID, ip4(6, web, phone, tcp(80, 53122, 5001, uint32(1001+len(request)), 0x18, body))))
+		put(down, decode.Record, packetsRecord(tunID, ip4(6, web, phone, tcp(80, 53122, 5001, uint32(1001+len(request)), 0x18, body)), []byte{0x45, 0, 0}))
+		put(down, decode.Unframed, []byte("AAAA and some more bytes that are no record at all"))
+		put(up, decode.Gap, nil)
+		for i := range 40 {
+			put(decode.Direction(i%2), decode.Record, packetsRecord(tunID, ip4(1, phone, "1.1.1.1", []byte{8, 0, 0, 0, 0, 7, 0, byte(i)})))
+		}
+		put(up, decode.Record, record(func(w *bplist.Writer) bplist.Ref {
+			return w.Dict(w.String("command"), w.Int(int64(decode.Close)), w.String("identifier"), w.Int(tunID), w.String("close-type"), w.Int(decode.CloseAll))
+		}))
+		f.tunnels = []Tunnel{{Number: 1, Client: netip.MustParseAddrPort("192.168.1.7:53122"), Listener: netip.MustParseAddrPort("192.168.1.2:8890"), Upstream: "vpn.example:8890",
+			Opened: start, Messages: int64(len(f.messages)), Bytes: f.snap.Bytes, Packets: [2]int64{25, 20}, RTT: [2]time.Duration{4_100_000, 18_200_000}, Suspends: 1, Suspended: 1_200_000_000,
+			Steps: []Step{
+				{Kind: Signal, Time: start, From: AtClient, To: AtProxy, Text: "connect"},
+				{Kind: Signal, Time: start + 18e6, From: AtProxy, To: AtServer, Text: "connect"},
+				{Kind: Signal, Time: start + 19e6, From: AtClient, To: AtServer, Text: "open ip 3735928559"},
+				{Kind: Signal, Time: start + 41e6, From: AtServer, To: AtClient, Text: "openResult success", Note: "address 10.8.0.2/32, DNS 10.8.0.1"},
+				{Kind: Traffic, Time: start + 44e6, From: AtClient, To: AtServer, Text: "packets", Note: "first one up"},
+				{Kind: Traffic, Time: start + 63e6, From: AtServer, To: AtClient, Text: "packets", Note: "first one down"},
+				{Kind: Trouble, Time: start + 90e6, From: AtProxy, Text: "4,711 bytes missing"},
+			},
+			Configuration: []string{"Everything goes through the tunnel (no Routes).", "All names are asked of 10.8.0.1.", "IPv6 stays outside the tunnel."}}}
+		f.findings = []Finding{
+			{Severity: decode.Error, Code: "unframed", Tunnel: 1, Text: "50 bytes are no record", Seen: "length 0x41414141", Means: "the stream is damaged", Do: "look at the bytes in front of it", Count: 1, First: start + 9e6, Last: start + 9e6, Filter: `tunnel.event == "unframed"`},
+			{Severity: decode.Warning, Code: "inner-ip", Tunnel: 1, Text: "a packet ends inside its header", Count: 7, First: start + 7e6, Last: start + 8e6, List: Packets, Proof: []int{10}},
+		}
+	})
+}
+
+type fakeControl struct {
+	mu       sync.Mutex
+	copied   string
+	exported Export
+	saved    SaveStream
+	notes    Notes
+	settings Settings
+	opened   Source
+	closed   int
+	err      error
+}
+
+func (c *fakeControl) Open(context.Context, string) (Source, error) { return c.opened, c.err }
+func (c *fakeControl) Close(Source) error                           { c.closed++; return nil }
+func (c *fakeControl) SetRecording(context.Context, Source, bool) error {
+	return fmt.Errorf("recording: %w", ErrNotHere)
+}
+func (c *fakeControl) Export(_ context.Context, _ Source, e Export, progress func(done, all int64)) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	progress(1, 1)
+	c.exported = e
+	return int64(len(e.Rows)), c.err
+}
+func (c *fakeControl) SaveStream(_ context.Context, _ Source, w SaveStream, _ func(done, all int64)) error {
+	c.saved = w
+	return c.err
+}
+func (c *fakeControl) Notes(context.Context, Source) (Notes, error) { return Notes{}, nil }
+func (c *fakeControl) SaveNotes(_ context.Context, _ Source, n Notes) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notes = n
+	return nil
+}
+func (c *fakeControl) Wireshark(context.Context, Source, int) error { return ErrNotHere }
+func (c *fakeControl) SaveSettings(_ context.Context, s Settings) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settings = s
+	return nil
+}
+func (c *fakeControl) Copy(_ context.Context, text string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.copied = text
+	return nil
+}
+
+var _ Source = (*fake)(nil)
+
+func small(t testing.TB, live bool) *fake {
+	t.Helper()
+	f := newFake("session.pcapng", live)
+	traffic(f)
+	return f
+}

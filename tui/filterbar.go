@@ -1,0 +1,240 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/decode/field"
+	"tundump/decode/filter"
+	"tundump/tui/paint"
+)
+
+// askFilter opens the prompt of the display filter, or of the text that the
+// rows of the other views are to have.
+func (m *Model) askFilter() {
+	s := m.scr()
+	if s.view > packetsView {
+		m.askNarrow()
+		return
+	}
+	p := newPrompt("/", s.text, func(m *Model, text string) tea.Cmd { return m.applyFilter(strings.TrimSpace(text)) })
+	p.top = true
+	p.history = s.history
+	p.check = judgeFilter
+	p.complete = completeFilter
+	m.ask(p)
+}
+
+// judgeFilter says what is wrong with a filter.
+func judgeFilter(text string) verdict {
+	if strings.TrimSpace(text) == "" {
+		return verdict{col: -1}
+	}
+	_, err := filter.Compile(text)
+	if err == nil {
+		return verdict{style: paint.Good, col: -1}
+	}
+	v := verdict{style: paint.Bad, col: -1, text: err.Error()}
+	if e := (*filter.Error)(nil); errors.As(err, &e) {
+		v.col = e.Col
+	}
+	return v
+}
+
+// completeFilter completes the field at the cursor.
+func completeFilter(text string, at int) (from, to int, list []completion) {
+	from = at
+	for from > 0 && strings.IndexByte(fieldBytes, text[from-1]) >= 0 {
+		from--
+	}
+	to = at
+	for to < len(text) && strings.IndexByte(fieldBytes, text[to]) >= 0 {
+		to++
+	}
+	word := text[from:at]
+	if word == "" || word[0] >= '0' && word[0] <= '9' || strings.Count(text[:from], `"`)%2 == 1 {
+		return 0, 0, nil
+	}
+	all := field.All()
+	for i := range all {
+		if f := &all[i]; strings.HasPrefix(f.Name, word) && f.Name != text[from:to] {
+			list = append(list, completion{f.Name, f.Type.String(), f.Doc})
+		}
+	}
+	return from, to, list
+}
+
+const fieldBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
+
+// maxHistory bounds the filters that are remembered.
+const maxHistory = 50
+
+// applyFilter applies a display filter, and shows a list if none is shown.
+func (m *Model) applyFilter(text string) tea.Cmd {
+	s := m.scr()
+	var f *filter.Filter
+	if text != "" {
+		var err error
+		if f, err = filter.Compile(text); err != nil {
+			m.fail("filter", err)
+			return nil
+		}
+	}
+	s.setFilter(text, f)
+	s.filterShown()
+	if text == "" {
+		return nil
+	}
+	s.history = append(slices.DeleteFunc(slices.Clone(s.history), func(h string) bool { return h == text }), text)
+	if len(s.history) > maxHistory {
+		s.history = s.history[len(s.history)-maxHistory:]
+	}
+	m.set.Filters = s.history
+	return m.saveSettings()
+}
+
+// clearFilter shows all rows again.
+func (m *Model) clearFilter() tea.Cmd {
+	s := m.scr()
+	switch s.view {
+	case flowsView:
+		s.flows.narrow("")
+	case tunnelsView:
+		s.tunnels.narrow("")
+	case findingsView:
+		s.findings.narrow("")
+	default:
+		if s.text != "" {
+			return m.applyFilter("")
+		}
+	}
+	return nil
+}
+
+// askNarrow asks for a text that the rows of a table must have.
+func (m *Model) askNarrow() {
+	s := m.scr()
+	var narrow func(string)
+	now := ""
+	switch s.view {
+	case flowsView:
+		narrow, now = s.flows.narrow, s.flows.part
+	case tunnelsView:
+		narrow, now = s.tunnels.narrow, s.tunnels.part
+	case findingsView:
+		narrow, now = s.findings.narrow, s.findings.part
+	default:
+		m.say(paint.Caution, "there is nothing to filter here: %s searches", m.keys.Key("search"))
+		return
+	}
+	p := newPrompt("only with the text", now, func(m *Model, text string) tea.Cmd { narrow(text); return nil })
+	p.top = true
+	p.cancel = func(*Model) { narrow(now) }
+	p.check = func(text string) verdict { narrow(text); return verdict{col: -1} }
+	m.ask(p)
+}
+
+// filterValue applies format, with %[1]s the filter that is applied and %[2]s
+// the one that the value at the cursor passes: the tree's line; a row of the
+// list has several, to be chosen from.
+func (m *Model) filterValue(format string) tea.Cmd {
+	r := m.scr().rows()
+	if r == nil || r.tree.Detail() == nil {
+		return nil
+	}
+	if r.focus != listPane {
+		n := r.tree.Node()
+		if n == nil || n.Filter == "" {
+			m.say(paint.Caution, "no filter stands for this line: choose a field in the tree")
+			return nil
+		}
+		return m.applyFilter(m.join(format, n.Filter))
+	}
+	d := r.tree.Detail()
+	p := &picker{title: "Only rows with"}
+	if strings.Contains(format, "!") {
+		p.title = "Only rows without"
+	} else if strings.Contains(format, "&&") {
+		p.title = "Of these, only rows with"
+	}
+	add := func(name, value, text string) {
+		if text != "" {
+			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.applyFilter(m.join(format, text)) }})
+		}
+	}
+	add("this flow", "", d.Flow)
+	for _, v := range d.Values {
+		add(v.Name, v.Value, v.Filter)
+	}
+	add("this connection", "", d.Connection)
+	add("this tunnel", "", d.Tunnel)
+	for i := range p.choices {
+		p.choices[i].doc = safe(p.choices[i].doc)
+	}
+	m.pick(p)
+	return nil
+}
+
+// join puts a value's filter together with the one that is applied.
+func (m *Model) join(format, value string) string {
+	have := m.scr().text
+	switch {
+	case have == "":
+		format = strings.TrimPrefix(format, "%[1]s && ")
+	case strings.Contains(have, "||") || strings.Contains(have, " or "):
+		have = "(" + have + ")"
+	}
+	return strings.NewReplacer("%[1]s", have, "%[2]s", value).Replace(format)
+}
+
+func (m *Model) filterFlow() tea.Cmd {
+	s := m.scr()
+	if s.view == flowsView {
+		return m.openFlow()
+	}
+	return m.filterOf("flow", func(r *rowsView) string { return r.tree.Detail().Flow })
+}
+
+func (m *Model) filterConnection() tea.Cmd {
+	return m.filterOf("connection", func(r *rowsView) string { return r.tree.Detail().Connection })
+}
+
+func (m *Model) filterTunnel() tea.Cmd {
+	s := m.scr()
+	n := uint32(0)
+	switch s.view {
+	case flowsView:
+		if f := s.flows.current(); f != nil {
+			n = f.Tunnel
+		}
+	case tunnelsView:
+		if t := s.tunnels.current(); t != nil {
+			n = t.Number
+		}
+	default:
+		return m.filterOf("tunnel", func(r *rowsView) string { return r.tree.Detail().Tunnel })
+	}
+	if n == 0 {
+		return nil
+	}
+	m.show(messagesView)
+	return m.applyFilter(fmt.Sprintf("tunnel.stream == %d", n))
+}
+
+// filterOf applies the filter that get finds for the row at the cursor.
+func (m *Model) filterOf(what string, get func(r *rowsView) string) tea.Cmd {
+	r := m.scr().rows()
+	if r == nil || r.tree.Detail() == nil {
+		return nil
+	}
+	text := get(r)
+	if text == "" {
+		m.say(paint.Caution, "this row belongs to no %s", what)
+		return nil
+	}
+	return m.applyFilter(text)
+}

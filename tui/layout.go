@@ -1,0 +1,138 @@
+package tui
+
+import (
+	"tundump/tui/paint"
+)
+
+// Forms of the panes of a list's view, in the order of the key.
+var forms = []string{"wide", "stacked", "columns", "list"}
+
+// rect is a part of the screen.
+type rect struct{ x, y, w, h int }
+
+func (r rect) holds(x, y int) bool { return x >= r.x && x < r.x+r.w && y >= r.y && y < r.y+r.h }
+
+// panes is where the three panes of a list's view lie: those that are not
+// shown have no height.
+type panes struct {
+	form            string
+	list, tree, hex rect
+}
+
+// lay divides w by h below the head.
+func (m *Model) lay(r *rowsView, w, h int) panes {
+	set := m.set.Layout
+	form := set.Form
+	if form == "" {
+		form = forms[0]
+	}
+	whole := rect{0, head, w, h}
+	if r.zoom {
+		p := panes{form: "zoom"}
+		*[...]*rect{&p.list, &p.tree, &p.hex}[r.focus] = whole
+		return p
+	}
+	share := set.List
+	if share == 0 {
+		share = 52
+	}
+	treeShare := set.Tree
+	if treeShare == 0 {
+		treeShare = 55
+	}
+	top := min(max(h*share/100, 4), h-4)
+	left := min(max((w-1)*treeShare/100, 20), w-21)
+	if set.Tree == 0 { // whole lines of 8 or 16 bytes
+		left = w - 41
+		if w >= 132 {
+			left = w - 73
+		}
+	}
+	switch form {
+	case "list":
+		return panes{form: form, list: whole}
+	case "stacked":
+		rest := h - top - 2
+		tree := min(max(rest*treeShare/100, 1), rest-1)
+		return panes{form, rect{0, head, w, top}, rect{0, head + top + 1, w, tree}, rect{0, head + top + tree + 2, w, rest - tree}}
+	case "columns":
+		side := min(max(w*share/100, 40), w-41)
+		tree := min(max((h-1)*treeShare/100, 1), h-2)
+		return panes{form, rect{0, head, side, h}, rect{side + 1, head, w - side - 1, tree}, rect{side + 1, head + tree + 1, w - side - 1, h - tree - 1}}
+	}
+	return panes{"wide", rect{0, head, w, top}, rect{0, head + top + 1, left, h - top - 1}, rect{left + 1, head + top + 1, w - left - 1, h - top - 1}}
+}
+
+// rowsBody draws a list with its detail.
+func (m *Model) rowsBody(r *rowsView, w, h int) []string {
+	p := m.lay(r, w, h)
+	t := m.theme
+	list := func() []string { return r.list.Render(t, p.list.w, p.list.h, r.focus == listPane) }
+	tree := func() []string { return r.tree.Render(t, p.tree.w, p.tree.h, r.focus == treePane) }
+	hex := func() []string { return r.hex.Render(t, p.hex.w, p.hex.h, r.focus == hexPane) }
+	rule := func(w int, title string, pane int) string {
+		style := paint.Dim
+		if r.focus == pane {
+			style = paint.Accent
+		}
+		return paint.Rule(t, w, title, style)
+	}
+	switch p.form {
+	case "zoom":
+		return [...]func() []string{list, tree, hex}[r.focus]()
+	case "list":
+		return list()
+	case "stacked":
+		out := append(list(), rule(w, "Detail", treePane))
+		out = append(append(out, tree()...), rule(w, m.bytesTitle(r), hexPane))
+		return append(out, hex()...)
+	case "columns":
+		side := append(append(tree(), rule(p.tree.w, m.bytesTitle(r), hexPane)), hex()...)
+		return paint.Beside(t, list(), side)
+	}
+	out := append(list(), rule(p.tree.w, "Detail", treePane)+rule(w-p.tree.w, m.bytesTitle(r), hexPane))
+	return append(out, paint.Beside(t, tree(), hex())...)
+}
+
+func (m *Model) bytesTitle(r *rowsView) string {
+	if name := r.hex.Name(); name != "" {
+		return "Bytes of the " + name
+	}
+	return "Bytes"
+}
+
+func (m *Model) nextLayout() {
+	at := 0
+	for i, f := range forms {
+		if f == m.set.Layout.Form {
+			at = i
+		}
+	}
+	m.set.Layout.Form = forms[(at+1)%len(forms)]
+	if r := m.scr().rows(); r != nil {
+		r.zoom = false
+		if m.set.Layout.Form == "list" {
+			r.focus = listPane
+		}
+	}
+	m.keep()
+}
+
+// resize gives the list and the tree more room, or less.
+func (m *Model) resize(list, tree int) {
+	set := &m.set.Layout
+	if set.List == 0 {
+		set.List = 52
+	}
+	if set.Tree == 0 {
+		set.Tree = 50
+	}
+	set.List = min(max(set.List+list, 10), 90)
+	set.Tree = min(max(set.Tree+tree, 15), 85)
+	m.keep()
+}
+
+func (m *Model) equalise() {
+	m.set.Layout.List, m.set.Layout.Tree = 0, 0
+	m.keep()
+}

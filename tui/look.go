@@ -1,0 +1,316 @@
+package tui
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/decode/field"
+	"tundump/tui/paint"
+	"tundump/tui/pane"
+)
+
+// columnSettings is what the settings say of a list's columns.
+func (m *Model) columnSettings(l List) []Column {
+	if l == Packets {
+		return m.set.Packets
+	}
+	return m.set.Messages
+}
+
+// renew has all lists take columns, colours and time stamps as they are now.
+func (m *Model) renew() {
+	for _, s := range m.screens {
+		for _, r := range s.lists {
+			r.setColumns(m)
+		}
+	}
+	m.keep()
+}
+
+func (m *Model) nextTime() {
+	i := slices.Index(timeForms, m.set.Time)
+	m.set.Time = timeForms[(max(i, 0)+1)%len(timeForms)]
+	m.renew()
+	m.say(paint.Good, "times: %s", timeNames[m.set.Time])
+}
+
+func (m *Model) toggleColours() {
+	if m.set.Colours == "off" {
+		m.set.Colours = ""
+	} else {
+		m.set.Colours = "off"
+	}
+	m.renew()
+}
+
+func (m *Model) nextTheme() {
+	m.set.Theme = m.theme.Next()
+	m.useTheme(m.set.Theme)
+	m.keep()
+	m.say(paint.Good, "theme: %s", m.set.Theme)
+}
+
+// pickColumns lists the columns of a list, to be moved, sized and removed, and
+// all fields to be added.
+func (m *Model) pickColumns() {
+	r := m.scr().rows()
+	if r == nil {
+		return
+	}
+	p := &picker{title: "Columns of the " + r.kind.String(), hint: "enter adds or removes; ←→ width, ctrl-u ctrl-d order"}
+	fill := func() {
+		p.choices = p.choices[:0]
+		p.choices = append(p.choices, choice{label: "Shown"})
+		for i := range r.columns {
+			c := &r.columns[i]
+			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }})
+		}
+		p.choices = append(p.choices, choice{label: "To be added"})
+		add := func(name, doc string) {
+			if !slices.ContainsFunc(r.columns, func(c column) bool { return c.name == name }) {
+				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }})
+			}
+		}
+		for _, c := range builtin[r.kind] {
+			add(c.name, c.Title)
+		}
+		for _, f := range field.All() {
+			add(f.Name, f.Doc)
+		}
+		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }})
+		p.narrow()
+	}
+	p.key = func(m *Model, key string) bool {
+		if p.at >= len(p.shown) {
+			return false
+		}
+		i := p.shown[p.at] - 1
+		if i < 0 || i >= len(r.columns) {
+			return false
+		}
+		switch key {
+		case "left":
+			m.changeColumns(r, i, -1, 0)
+		case "right":
+			m.changeColumns(r, i, 1, 0)
+		case "ctrl+u":
+			m.changeColumns(r, i, 0, -1)
+			p.at = max(p.at-1, 1)
+		case "ctrl+d":
+			m.changeColumns(r, i, 0, 1)
+			p.at = min(p.at+1, len(r.columns))
+		default:
+			return false
+		}
+		fill()
+		return true
+	}
+	fill()
+	m.pick(p)
+}
+
+// changeColumns makes column i wider by width, or moves it; neither removes
+// it.
+func (m *Model) changeColumns(r *rowsView, i, width, move int) {
+	set := r.settings()
+	switch {
+	case width != 0:
+		set[i].Width = min(max(r.columns[i].Width+width, 1), 200)
+	case move != 0:
+		j := i + move
+		if j < 0 || j >= len(set) {
+			return
+		}
+		set[i], set[j] = set[j], set[i]
+	default:
+		if len(set) > 1 {
+			set = slices.Delete(set, i, i+1)
+		}
+	}
+	m.setColumns(r, set)
+}
+
+func (m *Model) addColumn(r *rowsView, name string) {
+	set := r.settings()
+	at := len(set)
+	if at > 0 && r.columns[at-1].Flex { // in front of the one that takes what is left
+		at--
+	}
+	m.setColumns(r, slices.Insert(set, at, Column{Field: name}))
+}
+
+// settings are the columns as the settings write them.
+func (r *rowsView) settings() []Column {
+	out := make([]Column, len(r.columns))
+	for i, c := range r.columns {
+		out[i] = Column{Field: c.name}
+		if usual, ok := findColumn(r.kind, c.name); ok {
+			if usual.Width != c.Width && c.name != "time" {
+				out[i].Width = c.Width
+			}
+			if usual.Title != c.Title {
+				out[i].Title = c.Title
+			}
+		}
+	}
+	return out
+}
+
+func (m *Model) setColumns(r *rowsView, set []Column) {
+	if r.kind == Packets {
+		m.set.Packets = set
+	} else {
+		m.set.Messages = set
+	}
+	m.renew()
+}
+
+// sorting is the order of a list by a column.
+type sorting struct {
+	by        int // column
+	down      bool
+	positions []int32
+}
+
+// maxSort bounds what is sorted: each row is decoded for it.
+const maxSort = 2_000_000
+
+var errSort = errors.New("too many rows to sort: a filter makes them fewer")
+
+// pickSort asks for the column to sort by; in the flows it is the next one.
+func (m *Model) pickSort() tea.Cmd {
+	s := m.scr()
+	if s.view == flowsView {
+		s.flows.sortBy((s.flows.by + 1) % len(s.flows.table.Columns))
+		return nil
+	}
+	r := s.rows()
+	if r == nil {
+		return nil
+	}
+	p := &picker{title: "Sort by"}
+	for i := range r.columns {
+		c := &r.columns[i]
+		title := c.Title
+		if title == "" {
+			title = c.name
+		}
+		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }})
+	}
+	m.pick(p)
+	return nil
+}
+
+func (m *Model) reverseSort() tea.Cmd {
+	s := m.scr()
+	if s.view == flowsView {
+		s.flows.reverse()
+		return nil
+	}
+	r := s.rows()
+	switch {
+	case r == nil:
+		return nil
+	case r.order == nil:
+		return m.sortRows(r, 0, true)
+	}
+	return m.sortRows(r, r.order.by, !r.order.down)
+}
+
+// sortRows orders the rows that are shown by column i. The order stays as it is
+// while the capture grows.
+func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
+	c := r.columns[i]
+	if c.name == "number" && !down { // as in the capture
+		r.order = nil
+		r.list.SetIndex(r.index())
+		return nil
+	}
+	r.list.Follow = false
+	x := r.unsorted()
+	if x.High()-x.Low() > maxSort {
+		m.fail("sort", errSort)
+		return nil
+	}
+	src, kind := r.s.src, r.kind
+	return m.run(r.s, "sort", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+		order, err := sortedBy(ctx, src, kind, x, c, down, progress)
+		return func(m *Model) tea.Cmd {
+			r.order = &sorting{i, down, order}
+			r.list.SetIndex(r.index())
+			return nil
+		}, err
+	})
+}
+
+// sortKey is what a row is ordered by: a number if the column has them.
+type sortKey struct {
+	pos  int32
+	num  float64
+	text string
+}
+
+func sortedBy(ctx context.Context, src Source, l List, x pane.Index, c column, down bool, progress func(done, all int64)) ([]int32, error) {
+	maker := newCellMaker(true)
+	f, isField := field.Lookup(c.name)
+	var values []field.Value
+	out := make([]sortKey, 0, x.High()-x.Low())
+	add := func(row *Row) bool {
+		k := sortKey{pos: int32(row.Pos)}
+		switch {
+		case c.text == nil:
+			k.num = float64(row.Event.Time)
+		case isField:
+			values = f.Values(values[:0], &row.Row)
+			if len(values) > 0 {
+				n, number := values[0].Number()
+				if k.num = n; !number {
+					k.text = c.text(maker, row)
+				}
+			} else {
+				k.num = -1
+			}
+		case c.name == "length":
+			k.num = float64(len(row.Event.Raw))
+			if row.Packet != nil {
+				k.num = float64(row.Packet.Len)
+			}
+		case c.name == "tunnel":
+			k.num = float64(row.Event.Tunnel)
+		case c.name == "number", c.name == "message":
+			k.num = float64(row.Pos)
+		default:
+			k.text = c.text(maker, row)
+		}
+		out = append(out, k)
+		return true
+	}
+	positions := make([]int, 0, scanPiece)
+	for i := x.Low(); i < x.High(); {
+		positions = positions[:0]
+		for ; len(positions) < scanPiece && i < x.High(); i++ {
+			positions = append(positions, x.At(i))
+		}
+		if err := src.Read(ctx, l, positions, add); err != nil {
+			return nil, err
+		}
+		progress(int64(i-x.Low()), int64(x.High()-x.Low()))
+	}
+	slices.SortStableFunc(out, func(a, b sortKey) int {
+		n := cmp.Or(cmp.Compare(a.num, b.num), cmp.Compare(a.text, b.text))
+		if down {
+			n = -n
+		}
+		return n
+	})
+	order := make([]int32, len(out))
+	for i := range out {
+		order[i] = out[i].pos
+	}
+	return order, nil
+}

@@ -1,0 +1,252 @@
+package tui
+
+import (
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/tui/keys"
+	"tundump/tui/paint"
+)
+
+// choice is one line of a menu.
+type choice struct {
+	label string // safe, as the others
+	key   string // beside it
+	doc   string
+	do    func(m *Model) tea.Cmd // nil: a heading
+}
+
+// picker is a menu that is narrowed down by typing.
+type picker struct {
+	title   string
+	choices []choice
+	typed   string
+	shown   []int // those that have what was typed
+	at      int   // in shown
+	top     int
+	height  int // lines of the last render
+	x, y    int
+	wide    int // width of the labels, 0: as wide as they are
+	// key, if there is one, sees keys first and says whether it has taken them.
+	key  func(m *Model, key string) bool
+	hint string
+}
+
+// pick opens a menu.
+func (m *Model) pick(p *picker) {
+	p.height = 10
+	p.narrow()
+	m.picker = p
+}
+
+// narrow shows the choices that have all words that were typed.
+func (p *picker) narrow() {
+	words := strings.Fields(strings.ToLower(p.typed))
+	p.shown = p.shown[:0]
+	for i := range p.choices {
+		c := &p.choices[i]
+		text := strings.ToLower(c.label + " " + c.key + " " + c.doc)
+		ok := c.do != nil || len(words) == 0
+		for _, w := range words {
+			ok = ok && strings.Contains(text, w)
+		}
+		if ok {
+			p.shown = append(p.shown, i)
+		}
+	}
+	p.at = min(p.at, max(len(p.shown)-1, 0))
+	p.step(0)
+}
+
+// step moves the cursor by n, over headings.
+func (p *picker) step(n int) {
+	at := min(max(p.at+n, 0), max(len(p.shown)-1, 0))
+	dir := 1
+	if n < 0 {
+		dir = -1
+	}
+	for at >= 0 && at < len(p.shown) && p.choices[p.shown[at]].do == nil {
+		at += dir
+	}
+	if at >= 0 && at < len(p.shown) {
+		p.at = at
+	}
+	p.top = max(min(max(p.top, p.at-p.height+1), p.at), 0)
+	if p.at > 0 && p.top == p.at && p.choices[p.shown[p.at-1]].do == nil {
+		p.top-- // its heading too
+	}
+}
+
+func (p *picker) current() *choice {
+	if p.at < 0 || p.at >= len(p.shown) || p.choices[p.shown[p.at]].do == nil {
+		return nil
+	}
+	return &p.choices[p.shown[p.at]]
+}
+
+// pickerKey takes a key.
+func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
+	p := m.picker
+	if p.key != nil && !msg.Paste && p.key(m, msg.String()) {
+		return nil
+	}
+	name := ""
+	if i := m.keys.Lookup(keys.Prompt, msg.String()); i >= 0 && !msg.Paste {
+		name = m.actions[i].Name
+	}
+	switch {
+	case name == "prompt.accept":
+		return m.choose()
+	case name == "prompt.cancel":
+		if p.typed != "" {
+			p.typed = ""
+			p.narrow()
+			return nil
+		}
+		m.picker = nil
+	case name == "prompt.up":
+		p.step(-1)
+	case name == "prompt.down" || name == "prompt.complete":
+		p.step(1)
+	case msg.Type == tea.KeyPgUp:
+		p.step(-p.height)
+	case msg.Type == tea.KeyPgDown:
+		p.step(p.height)
+	case msg.Type == tea.KeyHome:
+		p.step(-len(p.shown))
+	case msg.Type == tea.KeyEnd:
+		p.step(len(p.shown))
+	case msg.Type == tea.KeyBackspace:
+		if r := []rune(p.typed); len(r) > 0 {
+			p.typed = string(r[:len(r)-1])
+			p.narrow()
+		}
+	case (msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace) && !msg.Alt && len(p.typed) < 200:
+		p.typed += string(msg.Runes)
+		p.at = 0
+		p.narrow()
+	}
+	return nil
+}
+
+// choose does what the cursor is at.
+func (m *Model) choose() tea.Cmd {
+	c := m.picker.current()
+	if c == nil {
+		return nil
+	}
+	m.picker = nil
+	return c.do(m)
+}
+
+// render draws the menu as a box for the middle of w by h.
+func (p *picker) render(t *paint.Theme, w, h int) []string {
+	label, note := p.wide, 0
+	for _, c := range p.choices {
+		if c.do == nil {
+			continue
+		}
+		if p.wide == 0 {
+			label = max(label, paint.Width(c.label))
+		}
+		note = max(note, paint.Width(c.key))
+	}
+	label, note = min(label, 44), min(note, 24)
+	width := min(max(label+note+50, 60), w-4, 110)
+	p.height = max(min(len(p.choices), h-6), 1)
+	p.step(0)
+	p.x, p.y = (w-width)/2, max((h-p.height-3)/2, 0)
+	inner := width - 2
+	side := func(l *paint.Line) { l.Over(paint.Plain); l.Put(paint.Accent, "│") }
+	var out []string
+	var l paint.Line
+	border := func(left, right, title string) {
+		l.Reset(t, width)
+		l.Put(paint.Accent, left+"─")
+		if title != "" {
+			l.Put(paint.Strong, " "+paint.Cut(title, width-8)+" ")
+		}
+		l.Put(paint.Accent, strings.Repeat("─", max(l.Left()-1, 0))+right)
+		out = append(out, l.String())
+	}
+	border("╭", "╮", p.title)
+	l.Reset(t, width)
+	side(&l)
+	l.Put(paint.Key, " › ")
+	l.Put(paint.Plain, safe(p.typed))
+	l.Put(paint.Cursor, " ")
+	if hint := p.hint; hint != "" && paint.Width(hint)+3 < l.Left() {
+		l.Space(paint.Plain, l.Left()-paint.Width(hint)-2)
+		l.Put(paint.Dim, hint)
+	}
+	l.Space(paint.Plain, l.Left()-1)
+	side(&l)
+	out = append(out, l.String())
+	for i := range p.height {
+		l.Reset(t, width)
+		side(&l)
+		if n := p.top + i; n < len(p.shown) {
+			p.line(&l, &p.choices[p.shown[n]], n == p.at, label, note, inner)
+		}
+		l.Space(paint.Plain, l.Left()-1)
+		side(&l)
+		out = append(out, l.String())
+	}
+	border("╰", "╯", "")
+	return out
+}
+
+func (p *picker) line(l *paint.Line, c *choice, chosen bool, label, note, inner int) {
+	if c.do == nil {
+		l.Space(paint.Plain, 1)
+		l.Put(paint.Accent, paint.Cut(c.label, inner-2))
+		return
+	}
+	if chosen {
+		l.Over(paint.Cursor)
+	}
+	l.Space(paint.Plain, 2)
+	l.Cell(paint.Plain, c.label, label, false)
+	if note > 0 {
+		l.Space(paint.Plain, 2)
+		l.Cell(paint.Key, c.key, note, false)
+	}
+	l.Space(paint.Plain, 2)
+	l.Put(paint.Dim, paint.Cut(c.doc, l.Left()-1))
+	l.Space(paint.Plain, l.Left()-1)
+}
+
+// openPalette lists everything that can be done.
+func (m *Model) openPalette() {
+	p := &picker{title: "Commands", hint: "type to narrow down"}
+	at := m.place()
+	bound := m.keys.Bindings()
+	for i := range m.actions {
+		b := &bound[i]
+		if b.Where&at != 0 {
+			p.choices = append(p.choices, choice{b.Name, b.Labels(), b.Doc, m.actions[i].do})
+		}
+	}
+	m.pick(p)
+}
+
+// openHelp lists the keys of the place that has them, by group.
+func (m *Model) openHelp() {
+	p := &picker{title: "Keys here: " + m.place().Places(), hint: "type to search, enter does it", wide: 22}
+	at := m.place() | keys.Prompt
+	bound := m.keys.Bindings()
+	group := ""
+	for i := range m.actions {
+		b := &bound[i]
+		if b.Where&at == 0 {
+			continue
+		}
+		if b.Group != group {
+			group = b.Group
+			p.choices = append(p.choices, choice{label: group})
+		}
+		p.choices = append(p.choices, choice{b.Labels(), "", b.Doc, m.actions[i].do})
+	}
+	m.pick(p)
+}

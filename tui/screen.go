@@ -1,0 +1,154 @@
+package tui
+
+import (
+	"context"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/decode/filter"
+	"tundump/tui/keys"
+)
+
+// view is one of the tabs.
+type view int
+
+const (
+	messagesView view = iota
+	packetsView
+	flowsView
+	tunnelsView
+	findingsView
+	statsView
+	views
+)
+
+var viewNames = [views]string{"Messages", "Packets", "Flows", "Tunnels", "Findings", "Stats"}
+
+// screen is everything that belongs to one source: it comes and goes whole.
+type screen struct {
+	src    Source
+	ctx    context.Context // ends with the screen
+	cancel context.CancelFunc
+	snap   *Snapshot // the newest state
+	shown  *Snapshot // what the views show: older, if paused
+	paused bool
+	final  bool   // nothing changes any more
+	first  [2]int // positions from which on rows are shown: clear moves them
+	ref    int64  // what relative times count from; 0: the first event
+
+	view     view
+	lists    [2]*rowsView
+	flows    *flowsTab
+	tunnels  *tunnelsTab
+	findings *findingsTab
+	stats    *statsTab
+	follow   *followView // over the views, nil for none
+
+	text    string // of the display filter, "" for none
+	filter  *filter.Filter
+	history []string
+	notes   Notes
+}
+
+func newScreen(m *Model, src Source) *screen {
+	s := &screen{src: src, snap: src.Snapshot(), history: m.set.Filters}
+	s.ctx, s.cancel = context.WithCancel(m.ctx)
+	s.shown = s.snap
+	for l := range s.lists {
+		s.lists[l] = newRowsView(m, s, List(l))
+	}
+	s.flows, s.tunnels, s.findings, s.stats = newFlowsTab(), newTunnelsTab(), newFindingsTab(), newStatsTab()
+	if s.snap.Live && m.set.Follow != "off" {
+		for _, r := range s.lists {
+			r.list.Follow = true
+		}
+	}
+	if s.snap.Messages.Len() == 0 && s.snap.Packets.Len() > 0 { // bare packets
+		s.view = packetsView
+	}
+	s.grown()
+	return s
+}
+
+// close ends what the screen has running.
+func (s *screen) close() {
+	s.cancel()
+	for _, r := range s.lists {
+		r.dropSelection()
+	}
+	if s.follow != nil {
+		s.follow.close()
+	}
+}
+
+// take takes in a new state.
+func (s *screen) take(snap *Snapshot) {
+	if s.snap.Messages.Len() == 0 && s.snap.Packets.Len() == 0 && s.view == messagesView &&
+		snap.Messages.Len() == 0 && snap.Packets.Len() > 0 {
+		s.view = packetsView
+	}
+	s.snap = snap
+	s.flows.stale, s.tunnels.stale, s.findings.stale, s.stats.stale = true, true, true, true
+	if s.follow != nil {
+		s.follow.stale = true
+	}
+	if s.paused {
+		return
+	}
+	s.shown = snap
+	s.grown()
+}
+
+// grown tells the lists that there are more rows, or fewer.
+func (s *screen) grown() {
+	for _, r := range s.lists {
+		r.grown()
+	}
+}
+
+// rows returns the view of the list that is shown, nil if none is.
+func (s *screen) rows() *rowsView {
+	if s.follow != nil || s.view > packetsView {
+		return nil
+	}
+	return s.lists[s.view]
+}
+
+// place says where keys go.
+func (m *Model) place() keys.Where {
+	s := m.scr()
+	switch {
+	case s.follow != nil:
+		return keys.Stream
+	case s.view <= packetsView:
+		return [...]keys.Where{keys.List, keys.Tree, keys.Hex}[s.lists[s.view].focus]
+	}
+	return [...]keys.Where{flowsView: keys.Flows, tunnelsView: keys.Tunnels, findingsView: keys.Findings, statsView: keys.Stats}[s.view]
+}
+
+// want returns the commands that fetch what the frame lacks.
+func (s *screen) want(m *Model) []tea.Cmd {
+	switch {
+	case s.follow != nil:
+		return []tea.Cmd{s.follow.want(s)}
+	case s.view <= packetsView:
+		return s.lists[s.view].want(m, s)
+	}
+	return []tea.Cmd{s.wantTab(m)}
+}
+
+// setFilter applies a display filter to both lists; "" shows all rows.
+func (s *screen) setFilter(text string, f *filter.Filter) {
+	s.text, s.filter = text, f
+	for _, r := range s.lists {
+		r.filtered = false
+	}
+}
+
+// filterLists begins to look for the rows of the list that is shown, if the
+// filter is a new one: the other list's wait until they are shown too.
+func (s *screen) filterShown() {
+	if s.view <= packetsView && !s.lists[s.view].filtered {
+		s.lists[s.view].applyFilter(s.filter)
+	}
+}
