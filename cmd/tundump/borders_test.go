@@ -47,6 +47,10 @@ var borders = map[string][]string{
 	"replay/socks":       {},
 	"replay/peer/dnssd":  {}, // the peers' names on the local network: wire and sockets of its own
 	"tui":                {"decode", "decode/...", "tui/..."},
+	"tui/keys":           {},
+	"tui/paint":          {},
+	"tui/detail":         {"decode", "decode/..."},
+	"tui/pane":           {"tui/detail", "tui/paint"},
 	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output"},
 	"cmd/tundump/output": {"capture", "capture/...", "decode", "decode/..."},
 }
@@ -58,7 +62,9 @@ var outside = map[string][]string{
 	"github.com/songgao/water":        {"replay/tun"},
 	"golang.zx2c4.com/wireguard/":     {"replay/tun"},
 	"github.com/vishvananda/netlink":  {"replay/tun"},
-	"github.com/charmbracelet/":       {"tui", "cmd/tundump"},
+	"github.com/charmbracelet/":       {"tui", "tui/paint", "cmd/tundump"},
+	"github.com/muesli/termenv":       {"tui", "tui/paint", "cmd/tundump"},
+	"go.yaml.in/yaml/":                {"cmd/tundump"},
 	"github.com/google/gopacket":      {"decode/packet"},
 	"github.com/google/gopacket/":     {"decode/packet"},
 	"howett.net/plist":                {"replay/peer"},
