@@ -115,13 +115,27 @@ func IsPrefix(name string) bool {
 	})
 }
 
-// Nearest returns the known name that is most like name, "" if none is like
-// it.
+// Nearest returns the name of a field or a protocol that is most like name; ""
+// if none is like it.
 func Nearest(name string) string {
 	best, at := len(name)/2+1, ""
+	try := func(known string) {
+		if d := distance(strings.ToLower(name), known, best); d < best {
+			best, at = d, known
+		}
+	}
 	for i := range table {
-		if d := distance(name, table[i].Name, best); d < best {
-			best, at = d, table[i].Name
+		try(table[i].Name)
+	}
+	for _, p := range protocols {
+		try(p)
+	}
+	if at == "" { // at least something below the same name
+		group, _, _ := strings.Cut(name, ".")
+		for i := range table {
+			if strings.HasPrefix(table[i].Name, group+".") {
+				return table[i].Name
+			}
 		}
 	}
 	return at

@@ -62,7 +62,7 @@ func TestAnyFieldOfAnyRow(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	for name, want := range map[string]string{"ip.scr": "ip.src", "tcp.flags.resett": "tcp.flags.reset", "tunnel.comand": "tunnel.command", "zzzzzzzzzz": ""} {
+	for name, want := range map[string]string{"ip.scr": "ip.src", "tcp.flags.resett": "tcp.flags.reset", "tunnel.comand": "tunnel.command", "zzzzzzzzzz": "", "dnss": "dns", "IP.SRC": "ip.src", "tunnel.nosuchthingatallhere": "tunnel.stream"} {
 		if got := Nearest(name); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
 		}
@@ -156,6 +156,7 @@ func TestLiterals(t *testing.T) {
 		{"tcp.checksum.status", "Good", Bare, "1"},
 		{"ip.proto", "UDP", Quoted, "17"},
 		{"ip.proto", "UPD", Bare, "or a name such as"},
+		{"tunnel.command", "Open", Bare, "6"},
 		{"dns.qry.type", "HTTPS", Bare, "65"},
 		{"dns.qry.type", "A (Host Address)", Quoted, "1"},
 		{"tcp.payload", "16:03-1.0a", Bare, `"1603010a"`},

@@ -3,6 +3,7 @@ package field
 import (
 	"strings"
 
+	"tundump/decode"
 	"tundump/decode/packet"
 )
 
@@ -22,6 +23,8 @@ func named(field string) []Name {
 		return statusNames
 	}
 	switch field {
+	case "tunnel.command":
+		return commandNames
 	case "ip.proto", "ipv6.nxt":
 		return protoNames
 	case "dns.qry.type", "dns.resp.type":
@@ -69,6 +72,13 @@ var (
 	contentNames = []Name{{"Change Cipher Spec", 20}, {"Alert", 21}, {"Handshake", 22}, {"Application Data", 23}, {"Heartbeat", 24}}
 	versionNames = []Name{{"SSL 3.0", 0x300}, {"TLS 1.0", 0x301}, {"TLS 1.1", 0x302}, {"TLS 1.2", 0x303}, {"TLS 1.3", 0x304}}
 )
+
+var commandNames = func() (list []Name) {
+	for c := decode.Data; c <= decode.FetchConfiguration; c++ {
+		list = append(list, Name{c.String(), uint64(c)})
+	}
+	return list
+}()
 
 // dnsTypeNames are the names of packet.AppendDNSType, and the long ones that
 // tshark takes for the common types.

@@ -83,8 +83,14 @@ func (f *Filter) Match(r *field.Row, s *Scratch) bool {
 	if r.Memory == nil && f.AsksPackets() {
 		s.memory.Reset()
 		r.Memory = &s.memory
-		defer func() { r.Memory = nil }()
+		pass := f.ask(r, s)
+		r.Memory = nil
+		return pass
 	}
+	return f.ask(r, s)
+}
+
+func (f *Filter) ask(r *field.Row, s *Scratch) bool {
 	s.text = s.text[:0]
 	return f.root.match(r, s)
 }

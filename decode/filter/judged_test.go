@@ -5,6 +5,7 @@ package filter_test
 var judged = []string{
 	// presence
 	`ip`, `ipv6`, `tcp`, `udp`, `icmp`, `icmpv6`, `dns`, `mdns`, `frame`,
+	`ssh`, `igmp`, `gre`, `sctp`, `llmnr`,
 	`ip.addr`, `tcp.flags.syn`, `tcp.payload`, `udp.payload`, `dns.a`, `dns.aaaa`, `dns.cname`, `tcp.options.mss_val`, `icmp.mtu`,
 	// comparisons
 	`tcp.port == 443`, `tcp.port eq 443`, `tcp.port any_eq 443`, `tcp.port != 443`, `tcp.port ne 443`, `tcp.port all_ne 443`,
