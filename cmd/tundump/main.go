@@ -111,8 +111,9 @@ opens, and brings a server and a client of its own.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
-	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), exportCommand(), versionCommand(), undoCommand())
+	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand())
+	root.AddCommand(exportCommand(), followCommand())
 	root.AddCommand(filterTopic())
 	completeFlags(root)
 	for _, c := range root.Commands() {
