@@ -15,7 +15,7 @@ var judged = []string{
 	`frame.number < 100`, `frame.time_epoch >= 1500000000`, `frame.time_epoch < 1500000000.5`,
 	// several values
 	`any tcp.port > 1023`, `all tcp.port > 1023`, `any tcp.port != 443`, `all tcp.port == 443`, `any ip.addr == 10.0.0.0/8`, `all ip.addr == 10.0.0.0/8`,
-	`!(tcp.port == 443)`, `not tcp.port == 443`, `!tcp.port == 443 && tcp`, `all tcp.port in {0..1023}`,
+	`!(tcp.port == 443)`, `not tcp.port == 443`, `!tcp.port == 443 && tcp`, `all tcp.port in {0..1023}`, `any tcp.port === 443`, `all tcp.port !== 443`, `all tcp.port != 443`, `any tcp.port !== 443`, `not all tcp.port == 443`, `not any tcp.port == 443`,
 	`ip.src == ip.dst`, `tcp.srcport == tcp.dstport`, `tcp.srcport < tcp.dstport`, `tcp.port == tcp.srcport`, `tcp.port != tcp.srcport`, `tcp.port === tcp.srcport`,
 	`udp.srcport == udp.dstport`, `udp.srcport <= udp.dstport < 1024`, `ip.addr == ip.src`,
 	// logic
@@ -63,4 +63,16 @@ var judged = []string{
 	`tcp.stream in {0..3}`, `tcp.stream == 7`, `tcp.seq == 1 && tcp.len == 0`, `tcp.ack > 1000`, `tcp.window_size < 1000`,
 	`tcp.analysis.retransmission`, `tcp.analysis.out_of_order`, `tcp.analysis.lost_segment`, `tcp.analysis.duplicate_ack`, `tcp.analysis.duplicate_ack_num > 1`, `tcp.analysis.zero_window`,
 	`tcp.analysis.keep_alive || tcp.analysis.keep_alive_ack`, `tcp.analysis.ack_rtt > 0.1`, `tcp.analysis.ack_rtt in {0.1 .. 0.2}`, `tcp.analysis.bytes_in_flight > 10000`, `tcp.analysis.initial_rtt > 0.2`, `dns.time > 0.01`, `dns.response_to`, `tcp.analysis.flags`,
+}
+
+// refused are filters that both take for wrong.
+var refused = []string{
+	`tcp.nosuch`, `nosuch`, `443`, `"443"`, `tcp.port == 443 443`, `tcp.port ==`, `tcp.port == 443 and`, `tcp.port in`, `()`, `(tcp`, `tcp)`, `tcp &`, `tcp AND udp`, `any tcp.port`, `all (tcp.port == 443)`, `tcp.port == 443 or or tcp`,
+	`tcp.port == "443"`, `tcp.port == http`, `tcp.port == 1x`, `tcp.port == 0x`, `tcp.port == 80.5`, `tcp.port == 99999999999999999999`, `tcp.flags.syn == maybe`, `tcp.flags.syn == "True"`,
+	`ip.src == 1`, `ip.src == "10.0.0.1"`, `ip.src == 10.0.0.300`, `ip.src == 10.0.0.0/33`, `ip.src == ::1`, `ipv6.src == 10.0.0.1`, `frame.time_epoch == abc`, `frame.time_epoch > 1e3`, `frame.time_epoch == 1.1234567890123`,
+	`tcp.payload == xyz`, `tcp.payload == :`, `tcp.payload[0:3] == www`, `dns.qry.name == "abc`, `dns.qry.name contains "\q"`, `dns.qry.name matches google`, `dns.qry.name matches "("`,
+	`tcp.port contains 4`, `ip.src contains "1"`, `tcp.port matches "44"`, `ip.src matches "10"`, `tcp.flags.syn & 1`, `ip.src / 2`, `ip.src + 1`,
+	`tcp.payload[`, `tcp.payload[]`, `tcp.payload[a]`, `tcp.payload[0:0]`, `tcp.payload[1:-1]`, `tcp.payload[3-1]`, `tcp.payload[1-]`, `tcp.srcport[0] == 1`,
+	`ip.src == tcp.port`, `ip.src == ipv6.src`, `dns.qry.name == tcp.payload`, `frame.time_epoch > frame.len`, `tcp.port in {}`, `tcp.port in {80 443}`, `tcp.port in {"80"}`, `tcp.port in 80`,
+	`len(tcp.payload)`, `count(tcp.port)`, `lower(tcp.port) == "a"`, `upper(ip.src) == "A"`, `nofunc(tcp.port) == 1`, `lower() == "a"`, `lower(dns.qry.name, dns.qry.name) == "a"`, `string(dns.qry.name) == "a"`, `len(1) == 1`, `max(1, 2) == 2`,
 }

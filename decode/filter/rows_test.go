@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"errors"
 	"testing"
 
 	"tundump/decode"
@@ -143,5 +144,16 @@ func BenchmarkFilter(b *testing.B) {
 				f.Match(rows[i%len(rows)], &s)
 			}
 		})
+	}
+}
+
+// What tshark refuses is refused here, and the error points into it.
+func TestRefused(t *testing.T) {
+	for _, text := range refused {
+		_, err := filter.Compile(text)
+		var fe *filter.Error
+		if !errors.As(err, &fe) || fe.Text == "" || fe.Col > len(text) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
