@@ -113,7 +113,7 @@ opens, and brings a server and a client of its own.`,
 	})
 	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand())
-	root.AddCommand(exportCommand(), followCommand())
+	root.AddCommand(exportCommand(), followCommand(), schemaCommand())
 	root.AddCommand(filterTopic())
 	completeFlags(root)
 	for _, c := range root.Commands() {
