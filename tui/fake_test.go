@@ -66,6 +66,7 @@ func (f *fake) change(do func()) {
 	for _, s := range f.sels {
 		s.grow(f)
 	}
+	f.waiting = 0
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -133,8 +134,10 @@ func (f *fake) Changed(ctx context.Context, version uint64) (*Snapshot, error) {
 		case <-ctx.Done():
 		}
 		f.mu.Lock()
-		f.waiting--
 		if ctx.Err() != nil {
+			if ch == f.changed {
+				f.waiting--
+			}
 			f.mu.Unlock()
 			return nil, ctx.Err()
 		}

@@ -163,7 +163,7 @@ func (m *Model) filterValue(format string) tea.Cmd {
 	}
 	add := func(name, value, text string) {
 		if text != "" {
-			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.applyFilter(m.join(format, text)) }})
+			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.applyFilter(m.join(format, text)) }, ""})
 		}
 	}
 	add("this flow", "", d.Flow)

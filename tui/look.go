@@ -68,12 +68,12 @@ func (m *Model) pickColumns() {
 		p.choices = append(p.choices, choice{label: "Shown"})
 		for i := range r.columns {
 			c := &r.columns[i]
-			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }})
+			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }, ""})
 		}
 		p.choices = append(p.choices, choice{label: "To be added"})
 		add := func(name, doc string) {
 			if !slices.ContainsFunc(r.columns, func(c column) bool { return c.name == name }) {
-				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }})
+				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }, ""})
 			}
 		}
 		for _, c := range builtin[r.kind] {
@@ -82,7 +82,7 @@ func (m *Model) pickColumns() {
 		for _, f := range field.All() {
 			add(f.Name, f.Doc)
 		}
-		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }})
+		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }, ""})
 		p.narrow()
 	}
 	p.key = func(m *Model, key string) bool {
@@ -200,7 +200,7 @@ func (m *Model) pickSort() tea.Cmd {
 		if title == "" {
 			title = c.name
 		}
-		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }})
+		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }, ""})
 	}
 	m.pick(p)
 	return nil

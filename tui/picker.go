@@ -15,6 +15,7 @@ type choice struct {
 	key   string // beside it
 	doc   string
 	do    func(m *Model) tea.Cmd // nil: a heading
+	also  string                 // what it is found by besides
 }
 
 // picker is a menu that is narrowed down by typing.
@@ -46,7 +47,7 @@ func (p *picker) narrow() {
 	p.shown = p.shown[:0]
 	for i := range p.choices {
 		c := &p.choices[i]
-		text := strings.ToLower(c.label + " " + c.key + " " + c.doc)
+		text := strings.ToLower(c.label + " " + c.key + " " + c.doc + " " + c.also)
 		ok := c.do != nil || len(words) == 0
 		for _, w := range words {
 			ok = ok && strings.Contains(text, w)
@@ -225,7 +226,7 @@ func (m *Model) openPalette() {
 	for i := range m.actions {
 		b := &bound[i]
 		if b.Where&at != 0 {
-			p.choices = append(p.choices, choice{b.Name, b.Labels(), b.Doc, m.actions[i].do})
+			p.choices = append(p.choices, choice{b.Name, b.Labels(), b.Doc, m.actions[i].do, b.Group})
 		}
 	}
 	m.pick(p)
@@ -246,7 +247,7 @@ func (m *Model) openHelp() {
 			group = b.Group
 			p.choices = append(p.choices, choice{label: group})
 		}
-		p.choices = append(p.choices, choice{b.Labels(), "", b.Doc, m.actions[i].do})
+		p.choices = append(p.choices, choice{b.Labels(), "", b.Doc, m.actions[i].do, b.Name})
 	}
 	m.pick(p)
 }

@@ -187,6 +187,10 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 	if p.hint != nil {
 		hint = p.hint()
 	}
+	faint := paint.Dim
+	if p.judged.style == paint.Bad && !p.top { // the filter's has a line of its own
+		hint, faint = safe(p.judged.text), paint.Bad
+	}
 	room := l.Left() - 1
 	if hint != "" && room > len(hint)+24 {
 		room -= paint.Width(hint) + 2
@@ -219,7 +223,7 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 	if at == len(text) {
 		l.Put(paint.Cursor, " ")
 	}
-	l.Fill(paint.Dim, hint)
+	l.Fill(faint, hint)
 	return l.String()
 }
 
