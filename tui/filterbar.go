@@ -1,14 +1,12 @@
 package tui
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"tundump/decode/field"
 	"tundump/decode/filter"
 	"tundump/tui/paint"
 )
@@ -29,46 +27,41 @@ func (m *Model) askFilter() {
 	m.ask(p)
 }
 
-// judgeFilter says what is wrong with a filter.
+// judgeFilter says what a filter is so far, and where it is wrong.
 func judgeFilter(text string) verdict {
-	if strings.TrimSpace(text) == "" {
-		return verdict{col: -1}
+	state, err := filter.Check(text)
+	v := verdict{col: -1}
+	switch state {
+	case filter.Valid:
+		v.style = paint.Good
+	case filter.Deprecated:
+		v.style = paint.Caution
+	case filter.Incomplete:
+		v.wrong = true
+	case filter.Invalid:
+		v.style, v.wrong = paint.Bad, true
 	}
-	_, err := filter.Compile(text)
-	if err == nil {
-		return verdict{style: paint.Good, col: -1}
-	}
-	v := verdict{style: paint.Bad, col: -1, text: err.Error()}
-	if e := (*filter.Error)(nil); errors.As(err, &e) {
-		v.col = e.Col
+	if err != nil {
+		v.text = err.Text
+		if state != filter.Incomplete {
+			v.col, v.end = err.Col, err.End
+		}
 	}
 	return v
 }
 
-// completeFilter completes the field at the cursor.
 func completeFilter(text string, at int) (from, to int, list []completion) {
-	from = at
-	for from > 0 && strings.IndexByte(fieldBytes, text[from-1]) >= 0 {
-		from--
-	}
-	to = at
-	for to < len(text) && strings.IndexByte(fieldBytes, text[to]) >= 0 {
-		to++
-	}
-	word := text[from:at]
-	if word == "" || word[0] >= '0' && word[0] <= '9' || strings.Count(text[:from], `"`)%2 == 1 {
+	if strings.TrimSpace(text) == "" { // the keys go through the history there
 		return 0, 0, nil
 	}
-	all := field.All()
-	for i := range all {
-		if f := &all[i]; strings.HasPrefix(f.Name, word) && f.Name != text[from:to] {
-			list = append(list, completion{f.Name, f.Type.String(), f.Doc})
+	from, to, all := filter.Complete(text, at)
+	for _, c := range all {
+		if c.Text != text[from:to] {
+			list = append(list, completion{c.Text, c.Type, c.Doc})
 		}
 	}
 	return from, to, list
 }
-
-const fieldBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 
 // maxHistory bounds the filters that are remembered.
 const maxHistory = 50

@@ -199,7 +199,7 @@ func (m *Model) askPlace() {
 	})
 	p.check = func(text string) verdict {
 		if _, err := m.parsePlace(r, strings.TrimSpace(text)); err != nil && strings.TrimSpace(text) != "" {
-			return verdict{style: paint.Bad, col: -1, text: err.Error()}
+			return verdict{style: paint.Bad, wrong: true, col: -1, text: err.Error()}
 		}
 		return verdict{col: -1}
 	}

@@ -12,9 +12,10 @@ import (
 
 // verdict is what a prompt thinks of its text.
 type verdict struct {
-	style paint.Style // Good, Caution, Bad, or Plain for no opinion
-	col   int         // byte of the mistake, -1 for none
-	text  string      // why
+	style    paint.Style // Good, Caution, Bad, or Plain for no opinion
+	wrong    bool        // it cannot be taken
+	col, end int         // bytes of the mistake: the first, -1 for none, and the one behind the last
+	text     string      // why
 }
 
 // completion is one thing that the text could go on with.
@@ -93,7 +94,7 @@ func (m *Model) promptKey(msg tea.KeyMsg) tea.Cmd {
 	}
 	switch name {
 	case "prompt.accept":
-		if p.judged.style == paint.Bad {
+		if p.judged.wrong {
 			m.say(paint.Bad, "%s", p.judged.text)
 			return nil
 		}
@@ -214,7 +215,7 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 		switch {
 		case i == at:
 			l.Put(paint.Cursor, ch)
-		case i == p.judged.col:
+		case i >= p.judged.col && i < p.judged.end:
 			l.Put(paint.Found, ch)
 		default:
 			l.Put(style, ch)

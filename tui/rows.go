@@ -83,7 +83,10 @@ func (r *rowsView) setColumns(m *Model) {
 		if r.columns[i].name == "time" {
 			r.list.Time = i
 			r.columns[i].Width = max(r.columns[i].Width, stampWidth(form))
-			r.columns[i].Min = stampWidth(form) - 2
+			r.columns[i].Min = stampWidth(form)
+			if form == "" || form == "r" {
+				r.columns[i].Min -= 2
+			}
 		}
 	}
 	r.list.Columns = paneColumns(r.columns)

@@ -95,7 +95,7 @@ func (m *Model) askSearch() {
 		try := q
 		try.text = text
 		if _, err := try.matcher(); err != nil && text != "" {
-			return verdict{style: paint.Bad, col: -1, text: err.Error()}
+			return verdict{style: paint.Bad, wrong: true, col: -1, text: err.Error()}
 		}
 		return verdict{col: -1}
 	}

@@ -198,8 +198,11 @@ func Overlay(lines, box []string, x, y int) []string {
 		if lack := x - ansi.StringWidth(left); lack > 0 { // a wide character is cut in two
 			left += strings.Repeat(" ", lack)
 		}
-		right := ansi.TruncateLeft(under, x+w, "")
-		if lack := ansi.StringWidth(under) - x - w - ansi.StringWidth(right); lack > 0 {
+		right, room := ansi.TruncateLeft(under, x+w, ""), max(ansi.StringWidth(under)-x-w, 0)
+		if ansi.StringWidth(right) > room { // another is
+			right = ansi.TruncateLeft(under, x+w+1, "")
+		}
+		if lack := room - ansi.StringWidth(right); lack > 0 {
 			right = strings.Repeat(" ", lack) + right
 		}
 		out[y+i] = left + reset + b + reset + right
