@@ -120,7 +120,7 @@ func (s *side) text(f *field.Field) string {
 // difference adds one unless the rules allow it.
 func (c *Comparer) difference(diffs []FieldDifference, name, recorded, live string) []FieldDifference {
 	if re := c.rules.match[name]; re != nil {
-		if re.MatchString(live) {
+		if recorded == "" && live == "" || re.MatchString(live) {
 			return diffs
 		}
 	} else if recorded == live || c.rules.ignores(name) || name == "dns.qry.name" && strings.EqualFold(recorded, live) {

@@ -58,6 +58,8 @@ type compiler struct {
 	tunnels map[uint32]int
 	kept    int64 // bytes in memory
 	arena   []byte
+	// seen, if set, is told of all that is asked and answered; for Diff.
+	seen func(it Item, dir decode.Direction, at time.Duration, number int64, k key, c class, sum uint64)
 }
 
 func newCompiler(src Source, o Options) *compiler {
@@ -67,6 +69,7 @@ func newCompiler(src Source, o Options) *compiler {
 		keyer:   newKeyer(seed),
 		tunnels: make(map[uint32]int),
 	}
+	c.keyer.loose = o.loose
 	if o.Select != nil {
 		c.flows = flow.New(flow.Options{})
 	}
@@ -158,8 +161,8 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		c.configured(ev)
 	}
 	if m.Command != decode.Packets {
-		if !played || !c.opt.Messages {
-			return nil
+		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data {
+			return nil // Diff compares what flows carry as a whole
 		}
 		return c.other(i, ev)
 	}
@@ -223,7 +226,7 @@ func (c *compiler) packet(i, index int32, family int64, ev decode.Event, pkt []b
 	if ev.Dir == c.opt.Dir {
 		return c.send(i, index, ev, pkt)
 	}
-	c.expect(i, index, ev)
+	c.expect(i, index, ev, pkt)
 	return nil
 }
 
@@ -288,6 +291,7 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 	}
 	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
 	k, class := c.keyer.request(c.keyTunnel(ev), &c.facts)
+	c.tell(decode.Packet, ev, pkt, c.number, k, class)
 	for n, part := range parts {
 		if len(c.Steps) == maxSteps {
 			return fmt.Errorf("replay: more than %d packets", maxSteps)
@@ -305,6 +309,9 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 		c.Steps = append(c.Steps, step)
 		c.Bytes += int64(len(part))
 		c.keep(part)
+		if c.opt.loose {
+			c.sums, c.asked = append(c.sums, c.keyer.sum(&c.facts)), append(c.asked, class != noClass)
+		}
 	}
 	if class == noClass && c.facts.Transport == packet.TCP {
 		c.TCP++
@@ -316,6 +323,20 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 		tally(c.Sources, c.facts.Src)
 	}
 	return nil
+}
+
+// tell says what was asked or answered, to whom it may concern.
+func (c *compiler) tell(kind decode.Kind, ev decode.Event, data []byte, number int64, k key, class class) {
+	if c.seen == nil {
+		return
+	}
+	sum := uint64(0)
+	if kind == decode.Packet {
+		sum = c.keyer.sum(&c.facts)
+	} else {
+		sum = c.keyer.sumBytes(data)
+	}
+	c.seen(Item{Kind: kind, Tunnel: c.keyTunnel(ev), Data: data}, ev.Dir, time.Duration(max(0, ev.Time-c.begin)), number, k, class, sum)
 }
 
 // keyTunnel is the tunnel in keys: packets without their messages arrive from
@@ -334,7 +355,7 @@ func (c *compiler) asks(k key, class class) {
 	if !ok {
 		at = int32(len(c.chains))
 		c.keys[k] = at
-		c.chains = append(c.chains, chain{class: class, head: -1, tail: -1, open: -1, last: -1})
+		c.chains = append(c.chains, chain{class: class, head: -1, tail: -1, open: -1, first: step, last: -1})
 	}
 	ch := &c.chains[at]
 	if ch.last >= 0 {
@@ -347,12 +368,13 @@ func (c *compiler) asks(k key, class class) {
 }
 
 // expect makes something expected of what the other side sent.
-func (c *compiler) expect(i, index int32, ev decode.Event) {
+func (c *compiler) expect(i, index int32, ev decode.Event, pkt []byte) {
 	if c.facts.IsFragment() {
 		c.Fragments++
 		return
 	}
 	k, class := c.keyer.answer(c.keyTunnel(ev), &c.facts)
+	c.tell(decode.Packet, ev, pkt, c.number, k, class)
 	at, ok := c.keys[k]
 	if class == noClass || !ok {
 		c.Unasked++
@@ -390,6 +412,7 @@ func (c *compiler) answers(at int32, e Expected) {
 func (c *compiler) other(i int32, ev decode.Event) error {
 	c.since(ev)
 	k, class := c.keyer.message(ev.Tunnel, &c.message)
+	c.tell(decode.Record, ev, ev.Raw, ev.Number, k, class)
 	if ev.Dir != c.opt.Dir {
 		at, ok := c.keys[k]
 		if class == noClass || !ok {
@@ -415,6 +438,9 @@ func (c *compiler) other(i int32, ev decode.Event) error {
 	c.Steps = append(c.Steps, step)
 	c.Bytes += int64(len(ev.Raw))
 	c.keep(ev.Raw)
+	if c.opt.loose {
+		c.sums, c.asked = append(c.sums, c.keyer.sumBytes(ev.Raw)), append(c.asked, class != noClass)
+	}
 	return nil
 }
 

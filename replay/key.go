@@ -33,6 +33,7 @@ type key uint64
 // keyer computes keys and sums. It is for one goroutine.
 type keyer struct {
 	seed   maphash.Seed
+	loose  bool // what one recording has and another has not is left out: see Diff
 	parser *packet.Parser
 	dns    packet.DNSMessage
 	quoted packet.Facts
@@ -117,6 +118,12 @@ func (k *keyer) begin(c class, tunnel uint32, f *packet.Facts, answer bool, id u
 	if answer {
 		src, dst, sport, dport = dst, src, dport, sport
 	}
+	if k.loose {
+		src, sport = netip.Addr{}, 0
+		if c != otherClass {
+			id = 0
+		}
+	}
 	var b [1 + 4 + 16 + 16 + 2 + 2 + 8]byte
 	b[0] = byte(c)
 	binary.LittleEndian.PutUint32(b[1:], tunnel)
@@ -130,6 +137,10 @@ func (k *keyer) begin(c class, tunnel uint32, f *packet.Facts, answer bool, id u
 }
 
 func putAddr(b []byte, a netip.Addr) {
+	if !a.IsValid() {
+		clear(b[:16])
+		return
+	}
 	x := a.As16()
 	copy(b, x[:])
 }
@@ -162,7 +173,9 @@ func (k *keyer) message(tunnel uint32, m *decode.Message) (key, class) {
 	}
 	b[0] = byte(messageClass)
 	binary.LittleEndian.PutUint32(b[1:], tunnel)
-	binary.LittleEndian.PutUint64(b[5:], uint64(m.Identifier))
+	if !k.loose {
+		binary.LittleEndian.PutUint64(b[5:], uint64(m.Identifier))
+	}
 	binary.LittleEndian.PutUint64(b[13:], uint64(what))
 	k.hash.Reset()
 	k.hash.Write(b[:])
@@ -173,11 +186,13 @@ func (k *keyer) message(tunnel uint32, m *decode.Message) (key, class) {
 // sums do not differ. See [Rules].
 func (k *keyer) sum(f *packet.Facts) uint64 {
 	var b [16 + 16 + 16]byte
-	putAddr(b[0:], f.Src)
-	putAddr(b[16:], f.Dst)
 	b[32], b[33] = f.Version, f.Proto
-	binary.LittleEndian.PutUint16(b[34:], f.SrcPort)
-	binary.LittleEndian.PutUint16(b[36:], f.DstPort)
+	if !k.loose { // else they are in the key, as far as they count
+		putAddr(b[0:], f.Src)
+		putAddr(b[16:], f.Dst)
+		binary.LittleEndian.PutUint16(b[34:], f.SrcPort)
+		binary.LittleEndian.PutUint16(b[36:], f.DstPort)
+	}
 	k.hash.Reset()
 	switch f.Transport {
 	case packet.TCP:
@@ -186,8 +201,10 @@ func (k *keyer) sum(f *packet.Facts) uint64 {
 		return k.hash.Sum64()
 	case packet.ICMP, packet.ICMPv6:
 		b[38], b[39] = f.Type, f.Code
-		binary.LittleEndian.PutUint16(b[40:], f.ICMPID)
-		binary.LittleEndian.PutUint16(b[42:], f.ICMPSeq)
+		if !k.loose {
+			binary.LittleEndian.PutUint16(b[40:], f.ICMPID)
+			binary.LittleEndian.PutUint16(b[42:], f.ICMPSeq)
+		}
 		binary.LittleEndian.PutUint32(b[44:], f.MTU)
 		k.hash.Write(b[:])
 		if f.Quoted() == nil { // how much is quoted is the sender's choice

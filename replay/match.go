@@ -40,7 +40,7 @@ type matcher struct {
 }
 
 func newMatcher(p *Plan, r *Report, begin time.Time) *matcher {
-	return &matcher{
+	m := &matcher{
 		plan: p, begin: begin,
 		sent:  make([]atomic.Int64, len(p.Steps)),
 		got:   make([]atomic.Int64, len(p.Expected)),
@@ -49,6 +49,8 @@ func newMatcher(p *Plan, r *Report, begin time.Time) *matcher {
 		came:   make(chan struct{}, 1),
 		failed: make(chan struct{}),
 	}
+	m.keyer.loose = p.opt.loose
+	return m
 }
 
 // receive takes what comes until the peer is closed or fails.

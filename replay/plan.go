@@ -40,6 +40,8 @@ type Options struct {
 	// read again; 0 is 64 MiB, below 0 none.
 	Preload int64
 	Rules   Rules
+
+	loose bool // for Diff: no ports and identifiers in keys
 }
 
 func (o *Options) setDefaults() {
@@ -86,6 +88,8 @@ type Plan struct {
 	keys   map[key]int32 // to chains
 	chains []chain
 	memory [][]byte         // of each step, if all fit
+	sums   []uint64         // of each step, for Diff
+	asked  []bool           // of each step: whether it has a key; for Diff
 	splits map[int32][]byte // by step, of packets that were split
 }
 
@@ -134,6 +138,7 @@ type chain struct {
 	class      class
 	head, tail int32 // expected items
 	open       int32 // the oldest step without an answer, -1 if none; while compiling
+	first      int32 // the oldest step
 	last       int32 // the newest step
 }
 

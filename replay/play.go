@@ -168,7 +168,7 @@ func (s *sender) control(ctx context.Context) error {
 		if o.seek >= 0 {
 			s.jump(min(o.seek, len(s.plan.Steps)))
 		}
-		if !o.paused {
+		if !o.paused || s.feed.next >= len(s.plan.Steps) {
 			return nil
 		}
 		s.moved = true

@@ -389,6 +389,16 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// One at a time it ends with the last one.
+func TestOneByOne(t *testing.T) {
+	r := session()
+	p := compile(t, r, replay.Options{Pace: replay.Pace{Top: true, OneByOne: true}})
+	p.Control.Step(len(p.Steps))
+	if report := play(t, p, recorded(t, r)); !report.Same() || report.Sent != int64(len(p.Steps)) {
+		t.Errorf("%+v", report)
+	}
+}
+
 // The peer that fails ends it, with what was done until then.
 func TestPeerFails(t *testing.T) {
 	p := compile(t, session(), replay.Options{Pace: replay.Pace{PPS: 0.001}})

@@ -42,7 +42,7 @@ var comparedFields = []string{
 	"dns.flags.response", "dns.flags.rcode", "dns.qry.name", "dns.qry.type", "dns.a", "dns.aaaa", "dns.cname",
 }
 
-var payloads = []string{udpPayload, icmpPayload, ipPayload, dnsRecords, messageData}
+var payloads = []string{udpPayload, icmpPayload, ipPayload, dnsRecords, messageData, payloadNames[0], payloadNames[1]}
 
 // Compared returns the names of what is compared by default, those that are no
 // fields among them; of messages it is all their fields but identifiers.

@@ -39,7 +39,7 @@ var borders = map[string][]string{
 	"capture/notes":      {}, // the file beside a capture: what people say about it
 	"capture/export":     {"capture/notes", "capture/pcapng", "capture/session", "capture/store", "decode", "decode/..."},
 	"capture/session":    {"capture/store", "decode", "decode/..."},
-	"replay":             {"decode", "decode/rewrite", "decode/field", "decode/packet", "decode/flow"},
+	"replay":             {"decode", "decode/rewrite", "decode/field", "decode/packet", "decode/flow", "decode/reasm"},
 	"replay/netstack":    {"replay"},
 	"replay/tun":         {"replay"},
 	"replay/peer":        {"decode", "decode/frame", "decode/bplist", "replay"},

@@ -181,7 +181,7 @@ func (p *played) deviceAddresses(recorded peer.Assigned) (list []netip.Prefix, e
 			list = append(list, netip.PrefixFrom(o.Addr(), o.Addr().BitLen()))
 			continue
 		}
-		list = append(list, gateway(o))
+		list = append(list, p.gateway(o))
 	}
 	if list = slices.Compact(list); len(list) == 0 {
 		return nil, usage(fmt.Errorf("replay: %s names no address that a device can have: say which one it gets, with --address 10.8.0.1/24", p.file))
@@ -190,20 +190,34 @@ func (p *played) deviceAddresses(recorded peer.Assigned) (list []netip.Prefix, e
 }
 
 // gateway is the first address of the client's network that is not its own. A
-// configuration that gives a single address says nothing of the network: there
-// it is the address in front of or behind it.
-func gateway(client netip.Prefix) netip.Prefix {
-	a := client.Masked().Addr().Next()
-	if client.Bits() >= client.Addr().BitLen()-1 {
-		if a = client.Addr().Prev(); !client.Addr().Is4() || a.As4()[3] == 0 {
-			a = client.Addr().Next()
-		}
-		return netip.PrefixFrom(a, a.BitLen())
+// configuration that gives a single address says nothing of the network: then
+// it is the neighbour that most packets go to, or the first one of the usual
+// network around it.
+func (p *played) gateway(client netip.Prefix) netip.Prefix {
+	if client.Bits() < client.Addr().BitLen()-1 {
+		return netip.PrefixFrom(firstBut(client), client.Bits())
 	}
-	if a == client.Addr() {
+	around := netip.PrefixFrom(client.Addr(), 64)
+	if client.Addr().Is4() {
+		around = netip.PrefixFrom(client.Addr(), 24)
+	}
+	for _, d := range byCount(p.plan.Dests) {
+		if around.Contains(d) && d != client.Addr() {
+			return netip.PrefixFrom(d, d.BitLen())
+		}
+	}
+	a := firstBut(around)
+	return netip.PrefixFrom(a, a.BitLen())
+}
+
+// firstBut is the first host of a network, or the second if the first is the
+// prefix's own address.
+func firstBut(n netip.Prefix) netip.Addr {
+	a := n.Masked().Addr().Next()
+	if a == n.Addr() {
 		a = a.Next()
 	}
-	return netip.PrefixFrom(a, client.Bits())
+	return a
 }
 
 // ways are the routes into the device: to the client, or to the servers.
