@@ -55,12 +55,22 @@ var looseIgnored = []string{
 // Diff compares two recordings. What the client asks in a is aligned with what
 // it asks in b, by kind, the other end's address and port, and question, in
 // order; then requests and answers are compared by the rules, and flows by the
-// bytes that they carry each way. What differs anyway is left out: ports that
+// bytes that they carry each way. If one of them is of bare packets, messages
+// are left out. What differs anyway is left out: ports that
 // the client chose, identifiers, sequence numbers. An Options' Dir, Select,
 // Pace and MTU do not count.
 func Diff(a, b Source, rules Rules) (DiffReport, error) {
 	var r DiffReport
-	o := Options{Messages: true, Rules: rules.with(looseIgnored), Preload: -1, loose: true}
+	flowsA, err := flowsOf(a, &r.A)
+	if err != nil {
+		return r, err
+	}
+	flowsB, err := flowsOf(b, &r.B)
+	if err != nil {
+		return r, err
+	}
+	// A recording of bare packets has no messages to compare with.
+	o := Options{Messages: r.A.Tunnels > 0 && r.B.Tunnels > 0, Rules: rules.with(looseIgnored), Preload: -1, loose: true}
 	plan, err := Compile(a, o)
 	if errors.Is(err, ErrEmpty) {
 		return r, fmt.Errorf("replay: the first recording: %w", err)
@@ -76,14 +86,6 @@ func Diff(a, b Source, rules Rules) (DiffReport, error) {
 		d.next[i] = plan.chains[i].first
 	}
 	if err := d.second(b); err != nil {
-		return r, err
-	}
-	flowsA, err := flowsOf(a, &r.A)
-	if err != nil {
-		return r, err
-	}
-	flowsB, err := flowsOf(b, &r.B)
-	if err != nil {
 		return r, err
 	}
 	d.finish()

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"encoding/hex"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -14,10 +13,10 @@ import (
 
 // Bounds of what Diff keeps.
 const (
-	maxFlows  = 1 << 18
+	maxFlows  = 1 << 16
 	blockSize = 1 << 10 // bytes; where a stream differs is known to that
 	maxBlocks = 1 << 10
-	headSize  = 64
+	headSize  = blockSize
 )
 
 // streamSeed makes the blocks of two recordings comparable.
@@ -72,13 +71,14 @@ func (c *carried) first(b *carried) int64 {
 	return -1
 }
 
-func (c *carried) describe(at int64) string {
+// describe says what c carried that differs from b from the block at on.
+func (c *carried) describe(b *carried, at int64) string {
 	text := fmt.Sprintf("%d bytes", c.length)
 	if c.lost > 0 {
 		text += fmt.Sprintf(" and %d that were not captured", c.lost)
 	}
-	if at == 0 {
-		text += ": " + hex.EncodeToString(c.head[:min(len(c.head), excerptLen)])
+	if at < headSize {
+		text += ": " + excerpt(c.head, b.head)
 	}
 	return text
 }
@@ -285,7 +285,7 @@ func (d *differ) flow(a, b *flowOf) {
 		if at > 0 {
 			name = fmt.Sprintf("%s at %d", name, at)
 		}
-		diff.Fields = append(diff.Fields, FieldDifference{name, x.describe(at), y.describe(at)})
+		diff.Fields = append(diff.Fields, FieldDifference{name, x.describe(y, at), y.describe(x, at)})
 	}
 	if len(diff.Fields) > 0 {
 		d.report.add(diff)

@@ -112,7 +112,7 @@ opens, and brings a server and a client of its own.`,
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
 	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
-	root.AddCommand(replayCommand())
+	root.AddCommand(replayCommand(), diffCommand())
 	root.AddCommand(exportCommand(), followCommand(), schemaCommand())
 	root.AddCommand(filterTopic())
 	completeFlags(root)

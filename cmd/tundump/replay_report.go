@@ -246,19 +246,24 @@ func jsonReport(p *played, r *replay.Report, failed error) jsonReplay {
 		Elapsed: r.Elapsed.Seconds(), Planned: r.Planned.Seconds(),
 		Expected: r.Expected, Answered: r.Answered, Unanswered: r.Unanswered, Late: r.Late, Changed: r.Changed,
 		Extra: r.Extra, Repeated: r.Repeated, Unrelated: r.Unrelated,
-		Lateness: q(r.Lateness), RTT: q(r.RTT), RecordedRTT: q(r.RecordedRTT), Total: r.Total, Differences: []jsonDifference{},
+		Lateness: q(r.Lateness), RTT: q(r.RTT), RecordedRTT: q(r.RecordedRTT), Total: r.Total, Differences: jsonDifferences(r.Differences),
 	}
 	if failed != nil {
 		j.Error = safe(oneLine(failed.Error()))
 	}
-	for _, d := range r.Differences {
+	return j
+}
+
+func jsonDifferences(list []replay.Difference) []jsonDifference {
+	all := make([]jsonDifference, 0, len(list))
+	for _, d := range list {
 		jd := jsonDifference{Kind: string(d.Kind), Request: d.Request, Answer: d.Answer, Message: d.Message, Loop: d.Loop, Recorded: d.Recorded, Live: d.Live}
 		for _, f := range d.Fields {
 			jd.Fields = append(jd.Fields, jsonField(f))
 		}
-		j.Differences = append(j.Differences, jd)
+		all = append(all, jd)
 	}
-	return j
+	return all
 }
 
 // junitSuite is a report as CI systems read it: one case for each difference,
@@ -297,17 +302,22 @@ func junitReport(p *played, r *replay.Report, failed error) junitSuite {
 	if r.Refused > 0 {
 		s.Cases = append(s.Cases, junitCase{Class: class, Name: "device", Failure: &junitFailure{Message: fmt.Sprintf("%d not taken by the device", r.Refused)}})
 	}
-	for i := range r.Differences {
-		d := &r.Differences[i]
+	s.add(class, r.Differences, r.Total)
+	return s
+}
+
+// add adds a case for each difference.
+func (s *junitSuite) add(class string, list []replay.Difference, total int64) {
+	for i := range list {
+		d := &list[i]
 		var b strings.Builder
 		if err := printDifference(&b, d); err != nil {
 			b.WriteString(err.Error())
 		}
 		s.Cases = append(s.Cases, junitCase{Class: class, Name: title(d), Failure: &junitFailure{Message: title(d), Text: b.String()}})
 	}
-	if more := r.Total - int64(len(r.Differences)); more > 0 {
+	if more := total - int64(len(list)); more > 0 {
 		s.Cases = append(s.Cases, junitCase{Class: class, Name: "others", Failure: &junitFailure{Message: count(more, "difference") + " more"}})
 	}
 	s.Tests, s.Failures = int64(len(s.Cases)), int64(len(s.Cases)-1)
-	return s
 }

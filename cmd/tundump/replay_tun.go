@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,9 +60,34 @@ func (f *replayFlags) overDevice(cmd *cobra.Command, p *played) error {
 	if err != nil {
 		return errors.Join(err, tap.close())
 	}
+	if err := ready(cmd.Context(), net.addresses); err != nil {
+		return errors.Join(err, tap.close(), up.close())
+	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: device %s is up\n", up.dev.Name())
 	err = p.play(cmd, &replay.DevicePeer{Device: up.dev, Tap: tap.packets}, tap)
 	return errors.Join(err, up.close())
+}
+
+// ready waits until the system answers at the device's addresses. It has
+// accepted them, but takes its time over those of IPv6, and drops what comes
+// before.
+func ready(ctx context.Context, addresses []netip.Prefix) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, a := range addresses {
+		for {
+			path, err := tun.PathTo(a.Addr())
+			if err == nil && path.Local {
+				break
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-ctx.Done():
+				return fmt.Errorf("replay: the system does not take up the address %s of the device", a.Addr())
+			}
+		}
+	}
+	return nil
 }
 
 func list(nets []netip.Prefix) string {
