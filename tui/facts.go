@@ -131,7 +131,8 @@ type Stats struct {
 	Lines []Fact
 }
 
-// Talker is one address inside the tunnels.
+// Talker is one address inside the tunnels, or inside one of them: those with
+// the same address are shown as one.
 type Talker struct {
 	Addr    netip.Addr
 	Name    string   // safe

@@ -34,6 +34,8 @@ type fake struct {
 	findings []Finding
 	fail     error // what Read returns
 	complete bool
+	slow     bool // a selection has found nothing until the next change
+	pending  bool // there is one
 }
 
 type fakeMessage struct {
@@ -66,7 +68,7 @@ func (f *fake) change(do func()) {
 	for _, s := range f.sels {
 		s.grow(f)
 	}
-	f.waiting = 0
+	f.waiting, f.pending = 0, false
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -121,7 +123,7 @@ func (f *fake) Snapshot() *Snapshot {
 
 func (f *fake) Changed(ctx context.Context, version uint64) (*Snapshot, error) {
 	f.mu.Lock()
-	if f.snap.Version == version && f.complete {
+	if f.snap.Version == version && f.complete && !f.pending {
 		f.mu.Unlock()
 		return nil, io.EOF
 	}
@@ -235,7 +237,9 @@ func (f *fake) Select(l List, x *filter.Filter) Selection {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &fakeSelection{l: l, filter: x}
-	s.grow(f)
+	if f.pending = f.slow; !f.slow {
+		s.grow(f)
+	}
 	f.sels = append(f.sels, s)
 	return s
 }

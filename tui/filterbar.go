@@ -78,7 +78,7 @@ func (m *Model) applyFilter(text string) tea.Cmd {
 		}
 	}
 	s.setFilter(text, f)
-	s.filterShown()
+	m.filterShown()
 	if text == "" {
 		return nil
 	}

@@ -26,9 +26,9 @@ type findingsTab struct {
 func newFindingsTab() *findingsTab {
 	return &findingsTab{text: pane.NewText(), at: -1, table: pane.NewTable([]pane.Column{
 		{Title: "Severity", Width: 8},
-		{Title: "Code", Width: 24, Min: 16},
+		{Title: "Code", Width: 24, Min: 14},
 		{Title: "T", Width: 5, Min: 4},
-		{Title: "What", Width: 40, Flex: true},
+		{Title: "What", Width: 40, Min: 34, Flex: true},
 		{Title: "Since", Width: 11, Right: true, Drop: 1},
 		{Title: "Times", Width: 7, Right: true},
 	}, "nothing is wrong so far")}

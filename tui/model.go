@@ -208,12 +208,27 @@ func (m *Model) changed(msg changedMsg) []tea.Cmd {
 	switch {
 	case msg.err == nil:
 		return []tea.Cmd{m.waitFor(msg.s)}
-	case errors.Is(msg.err, io.EOF), errors.Is(msg.err, context.Canceled):
+	case errors.Is(msg.err, io.EOF):
+		msg.s.final = true
+		if !msg.s.paused { // a selection may have ended since the last state
+			msg.s.grown()
+		}
+		m.dirty = m.dirty || msg.s == m.scr()
+	case errors.Is(msg.err, context.Canceled):
 		msg.s.final = true
 	default:
 		m.fail("the capture", msg.err)
 	}
 	return nil
+}
+
+// again waits for a complete capture once more: a selection that has begun
+// changes it.
+func (m *Model) again(s *screen) {
+	if s.final {
+		s.final = false
+		m.queued = append(m.queued, m.waitFor(s))
+	}
 }
 
 // View implements tea.Model. The frame was drawn when something changed: this

@@ -144,7 +144,7 @@ func (m *Model) show(v view) {
 		s.leaveStream()
 	}
 	s.view = v
-	s.filterShown()
+	m.filterShown()
 	m.search.reset()
 }
 

@@ -145,10 +145,12 @@ func (s *screen) setFilter(text string, f *filter.Filter) {
 	}
 }
 
-// filterLists begins to look for the rows of the list that is shown, if the
+// filterShown begins to look for the rows of the list that is shown, if the
 // filter is a new one: the other list's wait until they are shown too.
-func (s *screen) filterShown() {
+func (m *Model) filterShown() {
+	s := m.scr()
 	if s.view <= packetsView && !s.lists[s.view].filtered {
 		s.lists[s.view].applyFilter(s.filter)
+		m.again(s)
 	}
 }

@@ -139,6 +139,22 @@ func TestLiveFilterGrows(t *testing.T) {
 	d.wants("42 of 51")
 }
 
+// A complete capture changes again when a filter looks through it.
+func TestFilterOfFile(t *testing.T) {
+	f := small(t, false)
+	f.complete, f.slow = true, true
+	d := drive(t, 80, 24, Options{}, f)
+	for _, text := range []string{"icmp", "dns"} {
+		d.keys("2 / ctrl+u")
+		d.text(text)
+		d.keys("enter")
+		d.wants("0 of 50")
+		f.change(func() {})
+		d.settle()
+		d.wants(map[string]string{"icmp": "41 of 50", "dns": "2 of 50"}[text])
+	}
+}
+
 func TestSearch(t *testing.T) {
 	d := drive(t, 140, 45, Options{}, small(t, false))
 	number := func() int64 { return d.m.scr().rows().list.Current().Number }

@@ -1,7 +1,10 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,19 +158,41 @@ func (s *Stats) talkers(w int) [][]pane.Piece {
 	if len(s.Talkers) == 0 {
 		return [][]pane.Piece{styled(paint.Dim, "   none yet")}
 	}
-	top := int64(1)
-	for _, t := range s.Talkers {
-		top = max(top, t.Bytes[0]+t.Bytes[1])
-	}
+	list := byAddress(s.Talkers)
+	top := max(list[0].Bytes[0]+list[0].Bytes[1], 1)
 	out = append(out, styled(paint.Dim, fmt.Sprintf("   %-24s %-28s %10s %10s", "address", "name", "sent", "received")))
-	for i := range s.Talkers {
+	for i := range list {
 		if i == 20 {
 			break
 		}
-		t := &s.Talkers[i]
+		t := &list[i]
 		out = append(out, styled(paint.Plain, "   "+pad(t.Addr.String(), 24)+" "+pad(t.Name, 28)+fmt.Sprintf(" %10s %10s  ", size(t.Bytes[0]), size(t.Bytes[1])),
 			paint.Accent, paint.HBar(t.Bytes[0]+t.Bytes[1], top, max(min(w-84, 40), 0))))
 	}
+	return out
+}
+
+// byAddress adds up an address's talkers of several tunnels, and orders them by
+// bytes.
+func byAddress(list []Talker) []Talker {
+	var out []Talker
+	at := map[netip.Addr]int{}
+	for _, t := range list {
+		i, ok := at[t.Addr]
+		if !ok {
+			at[t.Addr] = len(out)
+			out = append(out, t)
+			continue
+		}
+		for d := range 2 {
+			out[i].Packets[d] += t.Packets[d]
+			out[i].Bytes[d] += t.Bytes[d]
+		}
+		if out[i].Name == "" {
+			out[i].Name = t.Name
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Talker) int { return cmp.Compare(b.Bytes[0]+b.Bytes[1], a.Bytes[0]+a.Bytes[1]) })
 	return out
 }
 

@@ -26,11 +26,11 @@ type tunnelsTab struct {
 func newTunnelsTab() *tunnelsTab {
 	return &tunnelsTab{text: pane.NewText(), table: pane.NewTable([]pane.Column{
 		{Title: "T", Width: 5, Min: 4, Right: true},
-		{Title: "Client", Width: 22, Min: 15},
-		{Title: "Listener", Width: 22, Min: 15, Drop: 3},
+		{Title: "Client", Width: 22, Min: 14, Ends: true},
+		{Title: "Listener", Width: 22, Min: 15, Drop: 3, Ends: true},
 		{Title: "Upstream", Width: 22, Flex: true},
-		{Title: "State", Width: 17, Min: 10},
-		{Title: "Lived", Width: 10, Min: 8, Right: true},
+		{Title: "State", Width: 17, Min: 8},
+		{Title: "Lived", Width: 8, Min: 7, Right: true},
 		{Title: "Messages", Width: 9, Right: true, Drop: 2},
 		{Title: "▲ bytes", Width: 10, Min: 9, Right: true},
 		{Title: "▼ bytes", Width: 10, Min: 9, Right: true},

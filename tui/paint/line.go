@@ -39,6 +39,15 @@ func Cut(s string, w int) string {
 	return ansi.Truncate(s, w, "…")
 }
 
+// CutMiddle is Cut that leaves out the middle and keeps both ends.
+func CutMiddle(s string, w int) string {
+	if len(s) <= w || w < 8 || !isASCII(s) {
+		return Cut(s, w)
+	}
+	tail := min(w/2, 8)
+	return s[:w-1-tail] + "…" + s[len(s)-tail:]
+}
+
 // Line is one line of the screen while it is being made. Every line ends up
 // exactly as wide as it was begun.
 type Line struct {

@@ -17,6 +17,16 @@ type Column struct {
 	Drop  int  // columns with a higher number go first where there is less; 0: never
 	Right bool // numbers stand at the right
 	Flex  bool // it takes what is left
+	// Ends keeps the end of a text that is too long, too: an address's port.
+	Ends bool
+}
+
+// text is what a column shows of a text in w.
+func (c *Column) text(s string, w int) string {
+	if !c.Ends {
+		return s
+	}
+	return paint.CutMiddle(s, w)
 }
 
 // minFlex is the room that a flexible column must have before others go,
@@ -33,7 +43,7 @@ func fit(columns []Column, w int) []int {
 	for i, c := range columns {
 		widths[i] = c.Width
 		if c.Flex {
-			widths[i] = minFlex
+			widths[i] = max(minFlex, c.Min)
 		}
 	}
 	over := func() int {
@@ -71,7 +81,7 @@ func fit(columns []Column, w int) []int {
 func grow(columns []Column, widths []int, spare int) {
 	for i, c := range columns {
 		if c.Flex && widths[i] > 0 && spare > 0 {
-			n := min(spare, goodFlex-widths[i])
+			n := min(spare, max(goodFlex-widths[i], 0))
 			widths[i] += n
 			spare -= n
 		}

@@ -172,7 +172,7 @@ func (l *List) cells(line *paint.Line, columns []Column, widths []int, c *Cells,
 		} else if text == "<" {
 			style = paint.Down
 		}
-		line.Cell(style, text, widths[i], columns[i].Right)
+		line.Cell(style, columns[i].text(text, widths[i]), widths[i], columns[i].Right)
 	}
 	line.Space(c.Style, line.Left())
 }

@@ -148,7 +148,7 @@ func (t *Table) Render(th *paint.Theme, w, h int, focused bool) []string {
 				line.Space(e.Style, 1)
 			}
 			first = false
-			line.Cell(e.Style, e.Text[j], t.widths[j], c.Right)
+			line.Cell(e.Style, c.text(e.Text[j], t.widths[j]), t.widths[j], c.Right)
 		}
 		line.Space(e.Style, line.Left())
 		out = append(out, line.String())
