@@ -14,6 +14,7 @@ import (
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/bplist"
+	"tundump/decode/filter"
 )
 
 // ipPackets is a message of n UDP packets of size bytes.
@@ -146,4 +147,76 @@ func TestTenMillionPackets(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestViewLarge opens ten million packets for a screen: rows at once, the end
+// of the capture at once, filters in the background, and what the process has
+// taken from the system for it.
+func TestViewLarge(t *testing.T) {
+	large(t)
+	const packets = 10_000_000
+	for _, perMessage := range []int{1, 32} {
+		path := largeFile(t, perMessage, 64, 0, packets)
+		began := time.Now()
+		st, err := store.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewView(st)
+		for v.Snapshot().Packets.End == 0 {
+			if _, err := v.Changed(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first := time.Since(began)
+		snap, err := v.waitFor(t.Context(), func(s *Snapshot) bool { return s.Complete })
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := time.Since(began)
+		if snap.Packets.End < packets {
+			t.Errorf("%d packets", snap.Packets.End)
+		}
+		began = time.Now()
+		drawn := 0
+		page := make([]int, 50)
+		for i := range page {
+			page[i] = snap.Packets.End - len(page) + i
+		}
+		if err := v.Read(t.Context(), Packets, page, func(it *Item) bool { drawn++; return true }); err != nil || drawn != len(page) {
+			t.Fatal(drawn, err)
+		}
+		end := time.Since(began)
+		t.Logf("%d packets a message: first rows after %v, all after %v; a page at the end takes %v", perMessage, first.Round(time.Millisecond), all.Round(time.Millisecond), end.Round(time.Microsecond))
+		for _, text := range []string{"udp.port == 50001", "tcp.analysis.retransmission", "ip.ttl == 64 && udp", "tunnel.len > 100"} {
+			f, err := filter.Compile(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			s := v.Select(Packets, f)
+			if _, err := v.waitFor(t.Context(), func(*Snapshot) bool { done, all := s.Progress(); return all > 0 && done == all && v.idleNow() }); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("  %s: %d rows after %v", text, s.Len(), time.Since(began).Round(time.Millisecond))
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		t.Logf("  %d MiB of memory in all, %d MiB live", m.Sys>>20, m.HeapInuse>>20)
+		if m.Sys > 1<<30 {
+			t.Errorf("%d MiB of memory", m.Sys>>20)
+		}
+		v.Close()
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// idleNow reports whether no selection is at work; for waitFor, which holds no
+// lock.
+func (v *View) idleNow() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.selecting == 0
 }

@@ -184,7 +184,7 @@ func newAsker(v *View, l List, f *filter.Filter) *asker {
 	for _, fd := range f.Fields() {
 		a.way = max(a.way, wayOf(fd))
 		switch {
-		case fd.Cost < field.FromPacket || fd.Name == "tunnel.af":
+		case fd.Cost == field.FromMessage || fd.Name == "tunnel.af" || fd.Name == "tunnel.error":
 			a.want |= withMessage
 		case fd.NeedsFlow && fd.Type == field.Time:
 			a.want |= withTimes

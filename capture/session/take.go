@@ -26,6 +26,7 @@ func (v *View) take(r *Row) {
 		v.takePacket(event, r, &r.Packets[i], r.FirstPacket+int64(i))
 	}
 	v.findings.take(v, r)
+	v.counts.take(r)
 }
 
 func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
@@ -45,9 +46,13 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 		v.keepJoined(n, f)
 	}
 	own := w.pack(n, &p.Flow)
-	id, side := v.flows.add(n, &r.Event, v.inFlow(p), &p.Flow, plain, protocol)
+	in, before := v.inFlow(p), v.flows.next.Load()
+	id, side := v.flows.add(n, &r.Event, in, &p.Flow, plain, protocol)
 	if id >= 0 {
 		w.flow = w.flow&^noFlow | uint32(id)&noFlow
+	}
+	if id >= before {
+		v.nameFlow(id, r.Event.Tunnel, in)
 	}
 	if own != 0 {
 		v.acks.put(n, own)

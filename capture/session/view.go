@@ -11,6 +11,7 @@ import (
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/packet"
+	"tundump/decode/stats"
 )
 
 // View is a capture for a screen: rows by position, however many there are,
@@ -40,6 +41,8 @@ type View struct {
 	messages    list[uint32] // likewise: the event
 
 	findings findings
+	counts   counts
+	rate     rate
 
 	snapshot  atomic.Pointer[Snapshot]
 	mu        sync.Mutex
@@ -64,6 +67,9 @@ type Snapshot struct {
 	Summary           Summary
 	Open              int64 // tunnels that are not closed
 	Forgotten         int64 // flows given up to keep memory bounded
+	// PacketRate and ByteRate are what came in the last second, by direction,
+	// as the pass saw it.
+	PacketRate, ByteRate [2]int64
 	// Complete says that no more rows will come; Err why, if the capture has
 	// more that cannot be read.
 	Complete bool
@@ -94,7 +100,7 @@ const publishEvery = 50 * time.Millisecond
 // or at Close.
 func NewView(st *store.Store) *View {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &View{store: st, session: New(st), flows: newFlows(), parser: packet.NewParser(), quoted: packet.NewParser(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
+	v := &View{store: st, session: New(st), flows: newFlows(), counts: counts{collector: stats.New(stats.Options{})}, parser: packet.NewParser(), quoted: packet.NewParser(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
 	v.readers.New = func() any { return newReader(v) }
 	v.snapshot.Store(&Snapshot{Version: 1})
 	go func() {
@@ -200,36 +206,78 @@ func (v *View) run(ctx context.Context) {
 		caughtUp := v.session.next >= v.store.Len()
 		if caughtUp || n%checkEvery == 0 {
 			now := time.Now()
+			dirty = v.rate.measure(now, &v.session.sum) || dirty
 			if dirty && now.Sub(published) >= publishEvery {
 				v.publish(nil)
 				published, dirty = now, false
 			}
 		}
-		var err error
-		if caughtUp && dirty {
-			err = v.waitUntil(ctx, published.Add(publishEvery))
-		}
-		if err == nil {
-			var r *Row
-			if r, err = v.session.Next(ctx); err == nil {
-				v.take(r)
-				dirty = true
+		if caughtUp {
+			switch err := v.idle(ctx, published, dirty); {
+			case errors.Is(err, context.DeadlineExceeded):
 				continue
+			case err != nil:
+				v.publish(err)
+				return
 			}
-		} else if errors.Is(err, context.DeadlineExceeded) {
-			continue
 		}
-		v.publish(err)
-		return
+		r, err := v.session.Next(ctx)
+		if err != nil {
+			v.publish(err)
+			return
+		}
+		v.take(r)
+		dirty = true
 	}
 }
 
-// waitUntil waits for a row, or until it is time.
-func (v *View) waitUntil(ctx context.Context, t time.Time) error {
-	ctx, cancel := context.WithDeadline(ctx, t)
-	defer cancel()
+// idle waits for a row, or until there is something to publish.
+func (v *View) idle(ctx context.Context, published time.Time, dirty bool) error {
+	until := v.rate.until()
+	if dirty {
+		until = published.Add(publishEvery)
+	}
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
 	_, err := v.store.Wait(ctx, v.session.next)
 	return err
+}
+
+// rate measures what comes in a second.
+type rate struct {
+	began          time.Time
+	packets, bytes [2]int64 // at that time
+	packetRate     [2]int64
+	byteRate       [2]int64
+}
+
+// measure sets the rates once a second, and reports whether they changed.
+func (r *rate) measure(now time.Time, sum *Summary) (changed bool) {
+	passed := now.Sub(r.began)
+	if passed < time.Second {
+		return false
+	}
+	before := [2][2]int64{r.packetRate, r.byteRate}
+	if !r.began.IsZero() {
+		for d := range 2 {
+			r.packetRate[d] = int64(float64(sum.Packets[d]-r.packets[d]) / passed.Seconds())
+			r.byteRate[d] = int64(float64(sum.Bytes[d]-r.bytes[d]) / passed.Seconds())
+		}
+	}
+	r.began, r.packets, r.bytes = now, sum.Packets, sum.Bytes
+	return before != [2][2]int64{r.packetRate, r.byteRate}
+}
+
+// until is when the rates have to be measured though nothing comes: they are
+// to fall to nothing. It is zero if they have.
+func (r *rate) until() (t time.Time) {
+	if r.packetRate != [2]int64{} || r.byteRate != [2]int64{} {
+		t = r.began.Add(time.Second)
+	}
+	return t
 }
 
 // publish lets readers see what the pass has seen. end is why it is over, nil
@@ -249,6 +297,7 @@ func (v *View) publish(end error) {
 		s.rows, s.events = v.packets, v.messages
 		s.Summary = sum
 		s.Open = open
+		s.PacketRate, s.ByteRate = v.rate.packetRate, v.rate.byteRate
 		s.Forgotten = sum.Flows + v.flows.forgotten()
 		if end != nil {
 			s.Complete = true

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"tundump/decode/packet"
+	"tundump/decode/stats"
+)
+
+// counts is the statistics of a view.
+type counts struct {
+	mu        sync.Mutex
+	collector *stats.Collector
+	seen      int64 // rows
+
+	made   *stats.Snapshot
+	madeAt time.Time
+	madeOf int64 // rows
+}
+
+// countEvery is how often statistics are summed up at most.
+const countEvery = 250 * time.Millisecond
+
+// maxTalkers is how many conversations and addresses statistics list.
+const maxTalkers = 100
+
+func (c *counts) take(r *Row) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen++
+	c.collector.Event(&r.Event, r.Message)
+	for i := range r.Packets {
+		c.collector.Packet(&r.Event, &r.Packets[i].Facts, &r.Packets[i].Flow)
+	}
+}
+
+// Stats returns the statistics so far, which never change: those of a quarter
+// of a second ago at most, while the pass goes on.
+func (v *View) Stats() *stats.Snapshot {
+	c := &v.counts
+	complete := v.Snapshot().Complete
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil || c.madeOf != c.seen && (complete || time.Since(c.madeAt) >= countEvery) {
+		c.made, c.madeOf = c.collector.Snapshot(maxTalkers), c.seen
+		c.madeAt = time.Now()
+	}
+	return c.made
+}
+
+// Flows returns the flows that are kept, the oldest first. The slice is the
+// caller's.
+func (v *View) Flows() []Flow {
+	list := []Flow{}
+	v.flows.mu.RLock()
+	names := v.flows.names
+	v.flows.mu.RUnlock()
+	v.flows.all(func(_ int64, st *flowState) bool {
+		if st.stream < 0 {
+			return true
+		}
+		f := Flow{
+			Tunnel: st.tunnel, Proto: st.transport, Stream: st.stream, Count: st.count,
+			InitialRTT: st.rtt, Retrans: st.retrans, Completeness: st.complete, App: v.protocols.name(st.app),
+		}
+		f.Addr[0], f.Addr[1] = st.addrPort(0), st.addrPort(1)
+		if int(st.name) < len(names) {
+			f.Name = names[st.name]
+		}
+		list = append(list, f)
+		return true
+	})
+	return list
+}
+
+// nameFlow notes under which name the server of a flow that has just begun is
+// known.
+func (v *View) nameFlow(id int64, tunnel uint32, f *packet.Facts) {
+	if name := v.session.flows.Name(tunnel, f.Dst); name != "" {
+		v.flows.name(id, name)
+	}
+}
