@@ -59,6 +59,7 @@ type queue struct {
 	wake   chan struct{}
 	items  []item
 	pinned int
+	paused bool // what passes is counted, and not recorded
 	shut   bool // takes no more: closed, or writing failed
 	closed bool
 	poked  bool // the writer is to look up, whatever is there
@@ -106,7 +107,7 @@ func (q *queue) offer(b *capture.Batch) {
 	hold := b.Size() < 2*used+len(b.Events)*capture.EventSize
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.overload == Drop && q.full(q.cost(b, hold, used)) {
+	if q.paused || q.overload == Drop && q.full(q.cost(b, hold, used)) {
 		q.dropped(b.Events)
 		return
 	}

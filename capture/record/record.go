@@ -140,6 +140,14 @@ func (r *Recorder) Offer(b *capture.Batch) {
 	}
 }
 
+// Pause has what passes counted as dropped instead of recorded, but for what
+// tunnels do, or has it recorded again: then a gap stands for what is missing.
+func (r *Recorder) Pause(on bool) {
+	r.q.mu.Lock()
+	defer r.q.mu.Unlock()
+	r.q.paused = on
+}
+
 // Reopen begins the file anew under its name, from which logrotate and its like
 // have moved it away. Where it is still there, or cannot be made again, the
 // recording goes on in it, and the log says so. Nothing is lost in between.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -78,6 +79,15 @@ func (v *View) Flows() []Flow {
 // known.
 func (v *View) nameFlow(id int64, tunnel uint32, f *packet.Facts) {
 	if name := v.session.flows.Name(tunnel, f.Dst); name != "" {
-		v.flows.name(id, name)
+		v.flows.name(id, tunnel, f.Dst, name)
 	}
+}
+
+// Name returns the name under which an address in a tunnel was asked for
+// before a flow to it began; "" if it was not, or that is forgotten. It is
+// safe to print.
+func (v *View) Name(tunnel uint32, addr netip.Addr) string {
+	v.flows.mu.RLock()
+	defer v.flows.mu.RUnlock()
+	return v.flows.names[v.flows.ofAddr[named{tunnel, addr}]]
 }

@@ -93,6 +93,13 @@ type flows struct {
 	extra  int               // how many of them in all
 	names  []string
 	nameOf map[string]uint32
+	ofAddr map[named]uint32
+}
+
+// named is an address that has a name.
+type named struct {
+	tunnel uint32
+	addr   netip.Addr
 }
 
 // ends is two ends without a flow, the lower first.
@@ -106,7 +113,7 @@ type ends struct {
 }
 
 func newFlows() *flows {
-	f := &flows{others: make(map[ends]int64), more: make(map[int64][]epoch), names: []string{""}, nameOf: map[string]uint32{"": 0}}
+	f := &flows{others: make(map[ends]int64), more: make(map[int64][]epoch), names: []string{""}, nameOf: map[string]uint32{"": 0}, ofAddr: make(map[named]uint32)}
 	f.streams = [2]map[int64]int64{make(map[int64]int64), make(map[int64]int64)}
 	f.blocks.Store(new([]*flowBlock))
 	return f
@@ -349,13 +356,16 @@ func (fs *flows) baseOf(id, n int64, side uint8, st *flowState) packet.Base {
 }
 
 // name notes under which name side 1 of a flow is known.
-func (fs *flows) name(id int64, name string) {
+func (fs *flows) name(id int64, tunnel uint32, addr netip.Addr, name string) {
 	fs.mu.Lock()
 	k, ok := fs.nameOf[name]
 	if !ok && len(fs.names) < maxNames {
 		k = uint32(len(fs.names))
 		fs.names = append(fs.names, name)
 		fs.nameOf[name] = k
+	}
+	if at := (named{tunnel, addr}); len(fs.ofAddr) < maxNames {
+		fs.ofAddr[at] = k
 	}
 	fs.mu.Unlock()
 	if b, st := fs.at(id); b != nil {

@@ -546,3 +546,55 @@ func TestFindings(t *testing.T) {
 		t.Errorf("%v", codes)
 	}
 }
+
+// Rows by position are those of the pass: of packets, those that were asked
+// for and no others.
+func TestRows(t *testing.T) {
+	st := tunnelled(t, []timed{{2e18, []byte{0x45, 1}}, {3e18, []byte{0x45, 2}}, {4e18, []byte{0x45, 3}}, {5e18, []byte{0x45, 4}}, {6e18, []byte{0x45, 5}}, {7e18, []byte{0x45, 6}}})
+	v := view(t, st)
+	snap := complete(t, v)
+	byMessage := map[int][]int64{}
+	if err := v.Rows(t.Context(), session.Messages, positions(snap.Messages.End), func(r *session.Row) (bool, error) {
+		for i := range r.Packets {
+			byMessage[r.Index] = append(byMessage[r.Index], r.PacketRow(i).Number)
+		}
+		if pos := snap.Message(r.Index); pos < 0 {
+			t.Errorf("row %d is no message", r.Index)
+		} else if i, ok := snap.Event(session.Messages, pos); !ok || i != r.Index {
+			t.Errorf("message %d is row %d, want %d", pos, i, r.Index)
+		}
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for mask := range 1 << 6 {
+		var ask []int
+		for p := range 6 {
+			if mask>>p&1 != 0 {
+				ask = append(ask, p)
+			}
+		}
+		var got []int
+		err := v.Rows(t.Context(), session.Packets, ask, func(r *session.Row) (bool, error) {
+			for i := range r.Packets {
+				n := r.PacketRow(i).Number
+				if r.Packets[i].Data[1] != byte(n) || !slices.Contains(byMessage[r.Index], n) {
+					t.Errorf("packet %d is % x of row %d", n, r.Packets[i].Data, r.Index)
+				}
+				got = append(got, int(n)-1)
+			}
+			return true, nil
+		})
+		if err != nil || !slices.Equal(got, ask) {
+			t.Errorf("%d, want %d; %v", got, ask, err)
+		}
+	}
+}
+
+func positions(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}

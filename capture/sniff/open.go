@@ -22,6 +22,7 @@ type Capture struct {
 	src      *source          // nil for tundump's own
 	recorder *record.Recorder // likewise
 	opt      Options
+	size     int64 // of tundump's own
 
 	stop atomic.Bool
 	done sync.WaitGroup // the goroutine that reads
@@ -65,7 +66,7 @@ func openOwn(path string, src *source, r io.Reader) (*Capture, io.Reader, error)
 		st, err := store.Open(path)
 		switch {
 		case err == nil && (st.Len() > 0 || emptyOwn(r)):
-			return &Capture{store: st}, nil, src.Close()
+			return &Capture{store: st, size: src.size}, nil, src.Close()
 		case err == nil:
 			err = st.Close()
 		}
@@ -135,6 +136,15 @@ func (c *Capture) Store() *store.Store { return c.store }
 
 // Foreign reports whether others wrote the capture.
 func (c *Capture) Foreign() bool { return c.src != nil }
+
+// Progress reports how many bytes of the file have been read, and how many it has;
+// both are 0 for what is no regular file.
+func (c *Capture) Progress() (done, all int64) {
+	if c.src == nil {
+		return c.store.Indexed(), c.size
+	}
+	return c.src.progress()
+}
 
 // Stats returns what was counted in a foreign capture, once its rows are
 // complete.

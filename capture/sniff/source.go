@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -21,6 +22,8 @@ type source struct {
 	name    string
 	file    *os.File
 	regular bool // it can be read again
+	size    int64
+	read    atomic.Int64 // bytes of file
 	packed  bool
 	spool   *os.File // a copy of what came, if it cannot
 	unpack  io.Closer
@@ -52,7 +55,27 @@ func openSource(path string) (*source, error) {
 	case info.IsDir():
 		return nil, errors.Join(cannotOpen(path, errors.New("it is a directory")), f.Close())
 	}
-	return &source{name: path, file: f, regular: info.Mode().IsRegular()}, nil
+	return &source{name: path, file: f, regular: info.Mode().IsRegular(), size: info.Size()}, nil
+}
+
+// progress reports how much of a regular file has been read.
+func (s *source) progress() (done, all int64) {
+	if !s.regular {
+		return 0, 0
+	}
+	return min(s.read.Load(), s.size), s.size
+}
+
+// counting counts the bytes that are read.
+type counting struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counting) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 func cannotOpen(path string, err error) error {
@@ -70,7 +93,8 @@ func (s *source) reader() (io.Reader, error) {
 		return nil, fmt.Errorf("sniff: cannot read %s: %w", s.name, err)
 	}
 	head = head[:n]
-	r := io.MultiReader(bytes.NewReader(head), s.file)
+	s.read.Store(int64(n))
+	r := io.MultiReader(bytes.NewReader(head), counting{s.file, &s.read})
 	s.packed = true
 	switch {
 	case bytes.HasPrefix(head, gzipMagic):

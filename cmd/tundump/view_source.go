@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"tundump/capture/record"
+	"tundump/capture/session"
+	"tundump/capture/sniff"
+	"tundump/capture/store"
+	"tundump/decode/filter"
+	"tundump/decode/packet"
+	"tundump/tui"
+)
+
+// viewSource is a capture as the screen has it. Its view is a pass of its own
+// over the capture's store.
+type viewSource struct {
+	view     *session.View
+	store    *store.Store
+	capture  *sniff.Capture   // of a file; else nil
+	recorder *record.Recorder // of what is being recorded; else nil
+	name     string
+	path     string // "" if the capture has none that others could open
+
+	mu    sync.Mutex
+	state *tui.Snapshot // of the view's newest state that was asked for
+}
+
+// fileSource shows a capture file. The source owns it.
+func fileSource(path string, c *sniff.Capture) *viewSource {
+	s := &viewSource{view: session.NewView(c.Store()), store: c.Store(), capture: c, name: filepath.Base(path), path: path}
+	if path == "-" {
+		s.name, s.path = "standard input", ""
+	}
+	return s
+}
+
+// liveSource shows what r records, under path if that is not empty. The
+// recorder and its store remain their owner's.
+func liveSource(path string, r *record.Recorder) *viewSource {
+	s := &viewSource{view: session.NewView(r.Store()), store: r.Store(), recorder: r, name: "live", path: path}
+	if path != "" {
+		s.name = filepath.Base(path)
+	}
+	return s
+}
+
+// close ends the view, and closes what the source owns.
+func (s *viewSource) close() error {
+	s.view.Close()
+	if s.capture != nil {
+		return s.capture.Close()
+	}
+	return nil
+}
+
+// Snapshot implements tui.Source.
+func (s *viewSource) Snapshot() *tui.Snapshot { return s.of(s.view.Snapshot()) }
+
+// Changed implements tui.Source.
+func (s *viewSource) Changed(ctx context.Context, version uint64) (*tui.Snapshot, error) {
+	state, err := s.view.Changed(ctx, version)
+	return s.of(state), err
+}
+
+// of makes a screen's snapshot of a view's.
+func (s *viewSource) of(v *session.Snapshot) *tui.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != nil && s.state.Version >= v.Version {
+		return s.state
+	}
+	sum := &v.Summary
+	out := &tui.Snapshot{
+		Version: v.Version, Name: s.name, Path: s.path, Err: v.Err,
+		Messages: tui.Extent(v.Messages), Packets: tui.Extent(v.Packets),
+		Tunnels: sum.Tunnels, Open: v.Open, Bytes: sum.Bytes, Problems: sum.Problems,
+		Forgotten: v.Forgotten, First: sum.First, Last: sum.Last,
+	}
+	lost := s.store.Losses()
+	if s.recorder != nil {
+		st := s.recorder.Stats()
+		lost, out.Size = st.Losses(), st.Bytes
+		out.Live = !v.Complete
+		out.PacketRate, out.ByteRate = v.PacketRate, v.ByteRate
+	}
+	if s.capture != nil {
+		out.Indexed, out.Size = s.capture.Progress()
+		out.Indexing = !v.Complete
+		out.Warnings = s.capture.Warnings()
+		if v.Complete {
+			out.Indexed = out.Size
+			out.Err = cmp.Or(s.capture.Err(), v.Err)
+		}
+	}
+	out.Waits, out.Waited, out.Dropped = lost.Waits, int64(lost.Waited), lost.Events()
+	s.state = out
+	return out
+}
+
+// Read implements tui.Source.
+func (s *viewSource) Read(ctx context.Context, l tui.List, positions []int, visit func(*tui.Row) bool) error {
+	var row tui.Row
+	return s.view.Read(ctx, session.List(l), positions, func(it *session.Item) bool {
+		row = tui.Row{Row: it.Row, Pos: it.Pos, MessagePos: it.MessagePos, FirstPacket: it.FirstPacket, PacketCount: it.PacketCount}
+		return visit(&row)
+	})
+}
+
+// Locate implements tui.Source.
+func (s *viewSource) Locate(ctx context.Context, l tui.List, p tui.Place) (int, error) {
+	pos, err := s.view.Locate(ctx, session.List(l), session.Place(p))
+	if err == store.ErrGone {
+		err = tui.ErrGone
+	}
+	return pos, err
+}
+
+// Select implements tui.Source.
+func (s *viewSource) Select(l tui.List, f *filter.Filter) tui.Selection {
+	return s.view.Select(session.List(l), f)
+}
+
+// Flows implements tui.Source.
+func (s *viewSource) Flows(context.Context) ([]tui.Flow, error) {
+	kept := s.view.Flows()
+	list := make([]tui.Flow, len(kept))
+	for i := range kept {
+		f := &kept[i]
+		list[i] = tui.Flow{
+			Tunnel: f.Tunnel, Proto: f.Proto, Stream: f.Stream, Addr: f.Addr, Name: f.Name, App: f.App, Count: f.Count,
+			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Completeness: f.Completeness,
+		}
+	}
+	return list, nil
+}
+
+// Findings implements tui.Source.
+func (s *viewSource) Findings(context.Context) ([]tui.Finding, error) {
+	kept := s.view.Findings()
+	list := make([]tui.Finding, len(kept))
+	for i := range kept {
+		f := &kept[i]
+		list[i] = tui.Finding{
+			Severity: f.Severity, Code: f.Code, Tunnel: f.Tunnel, Text: f.Text, Count: f.Count, First: f.First, Last: f.Last,
+			Filter: fmt.Sprintf("finding.code == %q", f.Code), List: tui.List(f.List), Proof: f.Proof,
+		}
+		if f.Tunnel != 0 {
+			list[i].Filter += fmt.Sprintf(" && tunnel.stream == %d", f.Tunnel)
+		}
+	}
+	return list, nil
+}
+
+// safeAll makes lines fit for a terminal.
+func safeAll(lines []string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = string(packet.AppendSafe(nil, l))
+	}
+	return out
+}
