@@ -190,6 +190,13 @@ func newAsker(v *View, l List, f *filter.Filter) *asker {
 			a.want |= withTimes
 		}
 	}
+	for _, name := range f.Protocols() {
+		switch name {
+		case "frame", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6": // the outline has them
+		default:
+			a.way = inFile
+		}
+	}
 	if l == Messages && f.Cost() < field.FromPacket || f.Findings() {
 		a.way = inFile
 	}
@@ -288,6 +295,9 @@ func (r *reader) outline(pos int, at *row) {
 	st, f := &r.state, &r.facts
 	*f = noFacts
 	side := at.side()
+	if f.Header = header4; st.version == 6 {
+		f.Header = header6
+	}
 	f.Version, f.Transport = st.version, st.transport
 	f.Src, f.Dst = st.address(side), st.address(1-side)
 	f.SrcPort, f.DstPort = st.port[side], st.port[1-side]
@@ -376,4 +386,6 @@ func (a *asker) packetFinding(r *reader, s *filter.Scratch) bool {
 var (
 	noEvent decode.Event
 	noFacts = packet.Facts{WScale: -1}
+	header4 = append([]byte{0x45}, make([]byte, 19)...)
+	header6 = append([]byte{0x60}, make([]byte, 39)...)
 )

@@ -157,11 +157,26 @@ func (c *viewControl) SaveNotes(_ context.Context, s tui.Source, n tui.Notes) er
 	if err != nil || len(b) == 0 {
 		return err
 	}
-	f, err := os.OpenFile(v.path+notes.Suffix, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	return appendLines(v.path+notes.Suffix, b)
+}
+
+// appendLines adds lines to a file, in one write. Where its last line is cut
+// they begin one of their own.
+func appendLines(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	info, err := f.Stat()
+	if err == nil && info.Size() > 0 {
+		last := make([]byte, 1)
+		if _, err = f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
+			b = append([]byte{'\n'}, b...)
+		}
+	}
+	if err == nil {
+		_, err = f.Write(b)
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -26,6 +26,7 @@ func (p *parser) operand(e *expr, want field.Domain) (operand, error) {
 		f := e.field
 		return operand{cost: f.Cost, get: func(dst []field.Value, r *field.Row, _ *Scratch) []field.Value { return f.Values(dst, r) }}, nil
 	case protocol:
+		p.protocols = append(p.protocols, e.tok.text+".")
 		return protocolOperand(e.proto), nil
 	case group:
 		return operand{}, at(e.tok, quote(e.tok.text)+" is the name of several fields: "+e.tok.text+".…")

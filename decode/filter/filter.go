@@ -66,6 +66,7 @@ func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Col+1, e.
 type Filter struct {
 	root       test
 	asks       []*field.Field
+	protocols  []string
 	deprecated *Error
 }
 
@@ -107,6 +108,11 @@ func (f *Filter) Fields() []*field.Field { return f.asks }
 // by packet.
 func (f *Filter) AsksPackets() bool { return f.root.cost >= field.FromPacket }
 
+// Protocols returns the protocols that the filter names, in order; one whose
+// bytes are asked for, rather than whether it is there, stands as its name and a
+// dot. The slice must not be changed.
+func (f *Filter) Protocols() []string { return f.protocols }
+
 // Findings reports whether the filter asks about findings.
 func (f *Filter) Findings() bool {
 	return slices.ContainsFunc(f.asks, func(a *field.Field) bool { return strings.HasPrefix(a.Name, "finding.") })
@@ -141,5 +147,5 @@ func Compile(text string) (*Filter, error) {
 	if t := p.peek(); t.kind != end {
 		return nil, p.unexpected(t, "expected and, or or the end")
 	}
-	return &Filter{root: root, asks: p.asks, deprecated: p.deprecated}, nil
+	return &Filter{root: root, asks: p.asks, protocols: p.protocols, deprecated: p.deprecated}, nil
 }

@@ -19,6 +19,7 @@ type parser struct {
 	tokens     []token
 	at         int
 	asks       []*field.Field
+	protocols  []string
 	deprecated *Error
 }
 

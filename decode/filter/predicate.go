@@ -82,6 +82,7 @@ func (p *parser) presence(e *expr) (test, error) {
 	case group:
 		return p.below(e.tok.text), nil
 	case protocol:
+		p.protocols = append(p.protocols, e.tok.text)
 		proto := e.proto
 		return test{cost: field.FromPacket, match: func(r *field.Row, _ *Scratch) bool { return proto.In(r) }}, nil
 	case literal:
