@@ -4,13 +4,14 @@ import (
 	"math"
 
 	"tundump/decode/flow"
+	"tundump/decode/packet"
 )
 
 // row is what is kept in memory of an inner packet. With its flow it is enough
 // to say all that the analysis said, and with the file to draw the packet.
 type row struct {
 	event  uint32 // the store's row that carries it
-	place  uint32 // where it begins in the event's Raw, and in the low bits involved and its protocol
+	place  uint32 // where it begins in the event's Raw, and in the low bits involved and its packet.App
 	flow   uint32 // which, in the low 24 bits, noFlow if none; above them the saw bits
 	back   uint32 // how many packets before this one is the one that it repeats, answers or acknowledges; 0: none
 	number uint32 // bytes in flight, or of a duplicate acknowledgment which it is
@@ -19,11 +20,11 @@ type row struct {
 }
 
 const (
-	protocolBits = 6
-	maxProtocol  = 1<<protocolBits - 1 // stands for those that were one too many to be kept
-	involved     = 1 << protocolBits   // it carries another packet, or is a fragment or no IP: its flow does not say what it is
-	placeShift   = protocolBits + 1
-	maxPlace     = 1<<(32-placeShift) - 1
+	appBits    = 6
+	maxApp     = 1<<appBits - 1
+	involved   = 1 << appBits // it carries another packet, or is a fragment or no IP: its flow does not say what it is
+	placeShift = appBits + 1
+	maxPlace   = 1<<(32-placeShift) - 1
 
 	flowBits = 24
 	noFlow   = 1<<flowBits - 1
@@ -39,7 +40,7 @@ const (
 )
 
 func (r *row) offset() int     { return int(r.place >> placeShift) }
-func (r *row) protocol() uint8 { return uint8(r.place & maxProtocol) }
+func (r *row) app() packet.App { return packet.App(r.place & maxApp) }
 func (r *row) flowID() uint32  { return r.flow & noFlow }
 func (r *row) side() uint8     { return uint8(r.flags >> 15) }
 

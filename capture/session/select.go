@@ -194,10 +194,14 @@ func newAsker(v *View, l List, f *filter.Filter) *asker {
 		switch name {
 		case "frame", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6": // the outline has them
 		default:
-			a.way = inFile
+			if _, ok := packet.LookupApp(name); ok {
+				a.way = max(a.way, inRow)
+			} else {
+				a.way = inFile
+			}
 		}
 	}
-	if l == Messages && f.Cost() < field.FromPacket || f.Findings() {
+	if l == Messages && !f.AsksPackets() || f.Findings() {
 		a.way = inFile
 	}
 	return a
@@ -301,7 +305,7 @@ func (r *reader) outline(pos int, at *row) {
 	f.Version, f.Transport = st.version, st.transport
 	f.Src, f.Dst = st.address(side), st.address(1-side)
 	f.SrcPort, f.DstPort = st.port[side], st.port[1-side]
-	f.L4Complete = true
+	f.L4Complete, f.App = true, at.app()
 	r.out = Item{Row: field.Row{Event: &noEvent, Packet: f, Flow: &r.analysis, Number: int64(pos) + 1, Family: -1, Parser: r.parser}, Pos: pos}
 }
 
@@ -334,7 +338,7 @@ func (a *asker) remember(id int64, side uint8, pass bool) {
 // messages, or it carries no packets, else of its packets.
 func (a *asker) message(r *reader, pos int, s *filter.Scratch) (bool, error) {
 	event := *r.snap.events.at(pos)
-	aboutPackets := a.flt.Cost() >= field.FromPacket
+	aboutPackets := a.flt.AsksPackets()
 	if aboutPackets || a.flt.Findings() {
 		first, count := r.packetsOf(event)
 		for p := first; p < first+count; p++ {

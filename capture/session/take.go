@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -37,9 +38,9 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	}
 	f := &p.Facts
 	protocol := v.protocols.of(r.parser, f)
-	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(protocol)
+	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(f.App&maxApp)
 	plain := f.Carries == packet.NotInside && !f.IsFragment() && f.Header != nil && f.Dst.IsValid()
-	if !plain {
+	if !plain || f.App > maxApp {
 		w.place |= involved
 	}
 	if f.Joined {
@@ -112,8 +113,8 @@ func (ps *protocols) of(p *packet.Parser, f *packet.Facts) uint8 {
 	if p := ps.names.Load(); p != nil {
 		names = append(names, *p...)
 	}
-	if len(names) == maxProtocol {
-		return maxProtocol
+	if len(names) == math.MaxUint8 {
+		return math.MaxUint8
 	}
 	if ps.number == nil {
 		ps.number = make(map[string]uint8)
