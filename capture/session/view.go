@@ -121,6 +121,9 @@ func (v *View) Close() {
 	v.work.Wait()
 }
 
+// Done is closed when the pass is over.
+func (v *View) Done() <-chan struct{} { return v.done }
+
 // Snapshot returns the newest state.
 func (v *View) Snapshot() *Snapshot { return v.snapshot.Load() }
 

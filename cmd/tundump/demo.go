@@ -20,6 +20,11 @@ import (
 // demoCheck is how long one kind of traffic may take to be answered.
 const demoCheck = 20 * time.Second
 
+const (
+	demoPause = time.Second // between rounds, on a screen
+	untilQuit = 1000 * time.Hour
+)
+
 func demoCommand() *cobra.Command {
 	f := proxyFlags{}
 	var duration time.Duration
@@ -29,8 +34,10 @@ func demoCommand() *cobra.Command {
 		Long: `Starts a SimpleTunnel server, the dump proxy and a SimpleTunnel client over
 user-space IP stacks, sends DNS, HTTP, a bulk TCP transfer, ICMP echo, IPv6 and
 app-proxy flows through the tunnel, and prints every message and every packet.
-It needs no root, no network and no configuration. It ends by itself: with 0
-when everything was answered, else with 1 and the names of what was not.`,
+It needs no root, no network and no configuration. On a terminal it shows the
+terminal UI, and goes on until q; a flag about what is printed, or --no-tui, has
+it print. Then it ends by itself: with 0 when everything was answered, else with
+1 and the names of what was not.`,
 		Example: `  tundump demo
   tundump demo --no-tui -w demo.pcapng
   tundump demo -q --for 10s`,
@@ -43,7 +50,7 @@ when everything was answered, else with 1 and the names of what was not.`,
 	f.record.register(fl)
 	f.print.register(fl)
 	f.log.register(fl)
-	fl.BoolVar(&f.noTUI, "no-tui", false, "print, even on a terminal")
+	f.ui.register(fl)
 	return c
 }
 
@@ -52,11 +59,21 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 	if duration < 0 {
 		return usage(fmt.Errorf("--for %s: a duration is not negative", duration))
 	}
+	held, err := f.ui.start(cmd, !asksToPrint(cmd), &f.record)
+	if err != nil {
+		return err
+	}
+	err = f.perform(cmd, duration, held != nil)
+	return errors.Join(err, held.release())
+}
+
+// perform is the demo; screen says that the terminal UI shows it.
+func (f *proxyFlags) perform(cmd *cobra.Command, duration time.Duration, screen bool) error {
 	log, err := f.log.logger(cmd)
 	if err != nil {
 		return err
 	}
-	start, err := f.recording(cmd, log)
+	start, err := f.recording(cmd, log, screen)
 	if err != nil {
 		return err
 	}
@@ -83,11 +100,19 @@ func (f *proxyFlags) demo(cmd *cobra.Command, duration time.Duration) error {
 		return errors.Join(err, ln.Close())
 	}
 	f.upstream = serverAddr
+	var pause time.Duration
+	if screen { // there is time to look, and something to look at until q
+		if pause = demoPause; duration == 0 {
+			duration = untilQuit
+		}
+	}
 	var results []demoResult
 	closed := make(chan struct{})
 	wg.Go(func() {
-		defer cancel() // the client's end is the demo's
-		results = runDemoClient(ctx, ln.Addr().String(), duration, closed)
+		if !screen {
+			defer cancel() // the client's end is the demo's
+		}
+		results = runDemoClient(ctx, ln.Addr().String(), duration, pause, closed)
 	})
 	err = f.serve(ctx, cancel, cmd, ln, l, nil, func() {
 		select {
@@ -123,9 +148,9 @@ type demoResult struct {
 }
 
 // runDemoClient sends each kind of traffic once, and again until duration has
-// passed, and returns the last round's results, or the first that failed.
+// passed, with a pause between, and returns the last round's results, or the first that failed.
 // closed says that the proxy has seen the end of a tunnel.
-func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration, closed <-chan struct{}) []demoResult {
+func runDemoClient(ctx context.Context, proxyAddr string, duration, pause time.Duration, closed <-chan struct{}) []demoResult {
 	end := time.Now().Add(duration)
 	for {
 		results := demoRound(ctx, proxyAddr, closed)
@@ -135,6 +160,10 @@ func runDemoClient(ctx context.Context, proxyAddr string, duration time.Duration
 		}
 		if failed || time.Now().After(end) || ctx.Err() != nil {
 			return results
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 		}
 	}
 }

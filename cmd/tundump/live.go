@@ -63,10 +63,12 @@ type printError struct{ error }
 
 func (e printError) Unwrap() error { return e.error }
 
-// live is a recorder with a pass behind it that prints what it has written.
+// live is a recorder with a pass behind it that prints or shows what it has
+// written.
 type live struct {
 	recorder *record.Recorder
 	printer  *output.Printer
+	source   *viewSource // for the screen, in the printer's place; else nil
 	done     chan struct{}
 	summary  session.Summary
 	err      error
@@ -106,6 +108,9 @@ func (l *live) close() error {
 	<-l.done
 	if l.err != nil && !errors.Is(l.err, errEnough) && !errors.Is(l.err, err) { // the store ends with the recorder's error
 		err = errors.Join(err, l.err)
+	}
+	if l.source != nil {
+		err = errors.Join(err, l.source.close())
 	}
 	return errors.Join(err, l.recorder.Store().Close())
 }

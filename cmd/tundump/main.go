@@ -111,7 +111,7 @@ opens, and brings a server and a client of its own.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
-	root.AddCommand(proxyCommand(), readCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
+	root.AddCommand(proxyCommand(), readCommand(), openCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand(), diffCommand())
 	root.AddCommand(exportCommand(), followCommand(), schemaCommand())
 	root.AddCommand(filterTopic())
@@ -123,11 +123,14 @@ opens, and brings a server and a client of its own.`,
 	return root
 }
 
-// openOrHelp is what happens without a command: a file is read.
+// openOrHelp is what happens without a command: a file is opened, or printed
+// where there is no terminal.
 func openOrHelp(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return cmd.Help()
+	case len(args) == 1 && hasTerminal() && isFile(args[0]):
+		return openFiles(cmd, args, &sourceFlags{})
 	case len(args) == 1 && (args[0] == "-" || isFile(args[0])):
 		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"}, &sourceFlags{})
 	}

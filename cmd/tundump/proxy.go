@@ -15,6 +15,7 @@ import (
 	"tundump/capture"
 	"tundump/capture/intercept"
 	"tundump/capture/proxy"
+	"tundump/capture/sniff"
 	"tundump/decode"
 )
 
@@ -25,7 +26,7 @@ type proxyFlags struct {
 	announce string
 	drop     string
 	inject   string
-	noTUI    bool
+	ui       uiFlags
 	print    printFlags
 	record   recordFlags
 	log      logFlags
@@ -41,6 +42,7 @@ and prints every framed message and the IP packets inside. What it does not
 understand it passes on untouched. With -w it records a capture that Wireshark,
 tshark and tcpdump open without a plug-in.`,
 		Example: `  tundump proxy --listen :8890 --upstream tunnel.example:8890 -w session.pcapng
+  tundump proxy --listen :8890 --upstream tunnel.example:8890 --tui
   tundump proxy --listen :8890 --announce "My Tunnel" --upstream 10.0.0.5:8890
   tundump proxy --upstream 10.0.0.5:8890 -q -w day-%F.pcapng -G 86400 --keep 50GiB --log-format json
   tundump proxy --upstream 10.0.0.5:8890 -T json | jq .
@@ -59,11 +61,21 @@ tshark and tcpdump open without a plug-in.`,
 	f.record.register(fl)
 	f.print.register(fl)
 	f.log.register(fl)
-	fl.BoolVar(&f.noTUI, "no-tui", false, "print, even on a terminal")
+	f.ui.register(fl)
 	return c
 }
 
 func (f *proxyFlags) run(cmd *cobra.Command) error {
+	held, err := f.ui.start(cmd, false, &f.record)
+	if err != nil {
+		return err
+	}
+	err = f.relay(cmd, held != nil)
+	return errors.Join(err, held.release())
+}
+
+// relay listens and relays; screen says that the terminal UI shows it.
+func (f *proxyFlags) relay(cmd *cobra.Command, screen bool) error {
 	if f.upstream == "" {
 		return usage(errors.New("proxy: --upstream is missing: name the server, HOST:PORT"))
 	}
@@ -81,7 +93,7 @@ func (f *proxyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	start, err := f.recording(cmd, log)
+	start, err := f.recording(cmd, log, screen)
 	if err != nil {
 		return err
 	}
@@ -126,8 +138,10 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	}
 	p := proxy.New(conf)
 	p.SetChain(chain)
+	shown := l.show(ctx, cancel, sniff.Options{})
 	err := p.Serve(ctx, ln)
-	err = errors.Join(err, l.close())
+	cancel()
+	err = errors.Join(err, <-shown, l.close())
 	stats := l.recorder.Stats()
 	lost := stats.Losses()
 	if f.log.json() {
@@ -154,9 +168,9 @@ func (w closeWatcher) Offer(b *capture.Batch) {
 	}
 }
 
-// recording checks the flags of what stands behind the proxy, the recorder
-// and, unless -q, the printer. start starts it.
-func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger) (start func(enough func()) (*live, error), err error) {
+// recording checks the flags of what stands behind the proxy, the recorder and
+// the screen or, unless -q, the printer. start starts it.
+func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger, screen bool) (start func(enough func()) (*live, error), err error) {
 	po, err := f.print.outputOptions()
 	if err != nil {
 		return nil, err
@@ -167,6 +181,9 @@ func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger) (start func
 	}
 	if f.record.path == "-" {
 		f.print.quiet = true
+	}
+	if screen {
+		return func(func()) (*live, error) { return startShown(ro) }, nil
 	}
 	printer := f.print.printer(cmd.OutOrStdout(), po)
 	return func(enough func()) (*live, error) { return startLive(ro, printer, enough) }, nil

@@ -43,6 +43,7 @@ type sniffFlags struct {
 	print  printFlags
 	record recordFlags
 	log    logFlags
+	ui     uiFlags
 }
 
 func sniffCommand() *cobra.Command {
@@ -69,6 +70,7 @@ Linux. On other systems tcpdump captures:
 	f.record.register(fl)
 	f.print.register(fl)
 	f.log.register(fl)
+	f.ui.register(fl)
 	return c
 }
 
@@ -76,6 +78,16 @@ func (f *sniffFlags) run(cmd *cobra.Command) error {
 	if f.iface == "" {
 		return usage(errors.New("sniff: -i is missing: name the network interface, or any"))
 	}
+	held, err := f.ui.start(cmd, false, &f.record)
+	if err != nil {
+		return err
+	}
+	err = f.capture(cmd, held != nil)
+	return errors.Join(err, held.release())
+}
+
+// capture listens to the interface; screen says that the terminal UI shows it.
+func (f *sniffFlags) capture(cmd *cobra.Command, screen bool) error {
 	o, err := f.source.options()
 	if err != nil {
 		return err
@@ -99,14 +111,21 @@ func (f *sniffFlags) run(cmd *cobra.Command) error {
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
-	out, err := startLive(ro, f.print.printer(cmd.OutOrStdout(), po), cancel)
+	var out *live
+	if screen {
+		out, err = startShown(ro)
+	} else {
+		out, err = startLive(ro, f.print.printer(cmd.OutOrStdout(), po), cancel)
+	}
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	superviseRecording(ctx, out.recorder, f.record.isFile(), cancel, log)
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: capturing on %s\n", safe(f.iface))
+	shown := out.show(ctx, cancel, o)
 	err = l.Run(ctx, out.recorder)
-	err = errors.Join(err, out.close(), l.Close())
+	cancel()
+	err = errors.Join(err, <-shown, out.close(), l.Close())
 	stats := out.recorder.Stats()
 	lost := stats.Losses()
 	writeSummary(cmd.ErrOrStderr(), out.summary, &lost)

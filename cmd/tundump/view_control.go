@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"tundump/capture/session"
 	"tundump/capture/sniff"
@@ -22,6 +24,21 @@ import (
 // viewControl does what a screen asks for and cannot do itself.
 type viewControl struct {
 	options sniff.Options // for captures that are opened
+
+	mu     sync.Mutex
+	opened []*viewSource // that are not closed
+}
+
+// closeAll closes what was opened and not closed.
+func (c *viewControl) closeAll() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	for _, s := range c.opened {
+		err = errors.Join(err, s.close())
+	}
+	c.opened = nil
+	return err
 }
 
 // source returns what tui knows as s.
@@ -49,7 +66,11 @@ func (c *viewControl) Open(ctx context.Context, path string) (tui.Source, error)
 		if o.err != nil {
 			return nil, o.err
 		}
-		return fileSource(path, o.c), nil
+		s := fileSource(path, o.c)
+		c.mu.Lock()
+		c.opened = append(c.opened, s)
+		c.mu.Unlock()
+		return s, nil
 	case <-ctx.Done():
 		go func() {
 			if o := <-done; o.c != nil {
@@ -76,6 +97,14 @@ func (c *viewControl) Close(s tui.Source) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	i := slices.Index(c.opened, v)
+	if i < 0 { // it is what is being recorded, or closed
+		c.mu.Unlock()
+		return nil
+	}
+	c.opened = slices.Delete(c.opened, i, i+1)
+	c.mu.Unlock()
 	return v.close()
 }
 
