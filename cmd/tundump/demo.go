@@ -164,6 +164,7 @@ func runDemoClient(ctx context.Context, proxyAddr string, duration, pause time.D
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
+			return results
 		}
 	}
 }
