@@ -111,7 +111,7 @@ opens, and brings a server and a client of its own.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
 	})
-	root.AddCommand(proxyCommand(), readCommand(), openCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
+	root.AddCommand(proxyCommand(), readCommand(), statsCommand(), openCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand(), diffCommand())
 	root.AddCommand(exportCommand(), followCommand(), schemaCommand())
 	root.AddCommand(filterTopic())
