@@ -47,6 +47,7 @@ type Conversation struct {
 	Last   int64
 
 	order int64 // place of its first packet among all
+	flip  uint8 // the flow's side that is side 0 here: who sent the first packet that was counted
 }
 
 // Total returns both directions together.
@@ -87,6 +88,7 @@ type endKey struct {
 // [Others].
 type Conversations struct {
 	limit  int
+	parser *packet.Parser
 	flows  map[int64]int32 // by twice the stream's number, and 1 for UDP
 	rows   []Conversation  // of TCP and UDP
 	near   [256]int32      // by the key's low bits, 1 + index in rows: most packets belong to few flows
@@ -104,23 +106,38 @@ func NewConversations(limit int) *Conversations {
 	if limit <= 0 {
 		limit = 1 << 16
 	}
-	c := &Conversations{limit: limit, flows: make(map[int64]int32), pairs: make(map[pairKey]*Conversation)}
+	c := &Conversations{limit: limit, parser: packet.NewParser(), flows: make(map[int64]int32), pairs: make(map[pairKey]*Conversation)}
 	for l := range c.ends {
 		c.ends[l] = make(map[endKey]*Endpoint)
 	}
 	return c
 }
 
-// Add takes in a packet.
+// Add takes in a packet. Where it carries another, the addresses of both have a
+// conversation, as in tshark.
 func (c *Conversations) Add(ev *decode.Event, f *packet.Facts, a *flow.Analysis) {
 	if f.Header == nil || !f.Dst.IsValid() {
 		return
 	}
 	c.order++
-	if a.Proto != packet.NoTransport && !a.Quoted && f.Transport == a.Proto {
-		c.flow(ev, f, a)
-		return
+	bytes := f.Len
+	for depth := 0; f.Carries == packet.Encapsulated; depth++ {
+		in := c.parser.Inside(f, depth)
+		if in == nil || in.Header == nil || !in.Dst.IsValid() {
+			break
+		}
+		c.addressed(ev, f, bytes)
+		f = in
 	}
+	if a.Proto != packet.NoTransport && !a.Quoted && f.Transport == a.Proto {
+		c.flow(ev, f, a, bytes)
+	} else {
+		c.addressed(ev, f, bytes)
+	}
+}
+
+// addressed counts a packet that is in no flow.
+func (c *Conversations) addressed(ev *decode.Event, f *packet.Facts, bytes int) {
 	side := 0
 	p := c.last
 	switch {
@@ -131,11 +148,11 @@ func (c *Conversations) Add(ev *decode.Event, f *packet.Facts, a *flow.Analysis)
 		p, side = c.pair(ev.Tunnel, f.Src, f.Dst, ev.Time, c.order)
 		c.last = p
 	}
-	p.Count[side].add(f.Len)
+	p.Count[side].add(bytes)
 	p.Last = max(p.Last, ev.Time)
 }
 
-func (c *Conversations) flow(ev *decode.Event, f *packet.Facts, a *flow.Analysis) {
+func (c *Conversations) flow(ev *decode.Event, f *packet.Facts, a *flow.Analysis, bytes int) {
 	k := a.Stream << 1
 	if a.Proto == packet.UDP {
 		k |= 1
@@ -149,7 +166,7 @@ func (c *Conversations) flow(ev *decode.Event, f *packet.Facts, a *flow.Analysis
 		*near = i + 1
 	}
 	r := &c.rows[*near-1]
-	r.Count[a.Side&1].add(f.Len)
+	r.Count[(a.Side^r.flip)&1].add(bytes)
 	r.Last = max(r.Last, ev.Time)
 }
 
@@ -165,12 +182,11 @@ func (c *Conversations) begin(k int64, ev *decode.Event, f *packet.Facts, a *flo
 	if len(c.rows) >= c.limit {
 		c.foldFlows()
 	}
-	r := Conversation{Tunnel: ev.Tunnel, Layer: TCP, Stream: a.Stream, First: ev.Time, Last: ev.Time, order: c.order}
+	r := Conversation{Tunnel: ev.Tunnel, Layer: TCP, Stream: a.Stream, First: ev.Time, Last: ev.Time, order: c.order, flip: a.Side,
+		Addr: [2]netip.AddrPort{netip.AddrPortFrom(f.Src, f.SrcPort), netip.AddrPortFrom(f.Dst, f.DstPort)}}
 	if a.Proto == packet.UDP {
 		r.Layer = UDP
 	}
-	r.Addr[a.Side&1] = netip.AddrPortFrom(f.Src, f.SrcPort)
-	r.Addr[a.Side&1^1] = netip.AddrPortFrom(f.Dst, f.DstPort)
 	i := int32(len(c.rows))
 	c.rows = append(c.rows, r)
 	c.flows[k] = i

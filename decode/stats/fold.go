@@ -44,6 +44,11 @@ func (p *Conversation) join(r *Conversation, side int) {
 			side = 0
 		}
 	}
+	if p.Addr[0] == p.Addr[1] { // with itself: there is one direction
+		p.Count[0] = p.Count[0].Plus(r.Total())
+		p.First, p.Last = min(p.First, r.First), max(p.Last, r.Last)
+		return
+	}
 	p.First, p.Last = min(p.First, r.First), max(p.Last, r.Last)
 	p.Count[side] = p.Count[side].Plus(r.Count[0])
 	p.Count[1-side] = p.Count[1-side].Plus(r.Count[1])

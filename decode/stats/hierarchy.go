@@ -63,17 +63,25 @@ func (h *Hierarchy) Others() Count { return h.others }
 func (h *Hierarchy) List() []Protocol {
 	root := &node{}
 	for _, chain := range h.order {
-		root.add(withoutQuoted(chain), *h.chains[chain])
+		root.add(listed(chain), *h.chains[chain])
 	}
 	return root.appendTo(nil, -1)
 }
 
-// withoutQuoted cuts off what an ICMP error quotes.
-func withoutQuoted(chain string) string {
-	for _, icmp := range [...]string{":icmp:ip", ":icmpv6:ip"} {
-		if before, _, ok := strings.Cut(chain, icmp); ok {
-			return before + strings.TrimSuffix(icmp, ":ip")
+// notListed are in frame.protocols and, in tshark's eyes, a part of the layer
+// above.
+var notListed = [...]string{":ipv6.hopopts", ":ipv6.routing", ":ipv6.fraghdr", ":ipv6.dstopts"}
+
+// listed returns the protocols of a chain that the hierarchy has: without what
+// an ICMP error quotes, and without extension headers.
+func listed(chain string) string {
+	for _, icmp := range [...]string{":icmp", ":icmpv6"} {
+		if before, _, ok := strings.Cut(chain, icmp+":ip"); ok {
+			chain = before + icmp
 		}
+	}
+	for _, name := range notListed {
+		chain = strings.ReplaceAll(chain, name, "")
 	}
 	return chain
 }

@@ -67,7 +67,8 @@ func (c *conv) text(p *page) {
 		for _, n := range [...]stats.Count{r.Count[1], r.Count[0], r.Total()} {
 			p.printf("%6d %-9s  ", n.N, bytesWord(n.Bytes))
 		}
-		p.printf("%14.9f%15.4f%s\n", float64(r.First-p.span.first)/1e9, float64(r.Last-r.First)/1e9, p.which(r.Tunnel))
+		from, to := float64(r.First-p.span.first)/1e9, float64(r.Last-p.span.first)/1e9
+		p.printf("%14.9f%15.4f%s\n", from, to-from, p.which(r.Tunnel)) // rounded as in tshark
 	}
 	if others.Rows > 0 {
 		p.printf("%d others %*s%6d %-9s\n", others.Rows, gap+20, "", others.N, bytesWord(others.Bytes))

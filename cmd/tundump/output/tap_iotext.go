@@ -30,7 +30,7 @@ func (s *ioStat) text(p *page) {
 	t.measure()
 	t.head(p)
 	for i, row := range rows {
-		p.printf("| %s |", t.span(i))
+		p.printf("| %s|", t.span(i))
 		t.cells(p, row)
 	}
 	p.printf("%s\n", strings.Repeat("=", t.border))
@@ -88,20 +88,20 @@ func (t *ioTable) time(us int64) string {
 	return fmt.Sprintf("%*d.%0*d", t.digits, us/1e6, t.decimals, us%1e6/unit)
 }
 
-// span writes which interval row i is.
+// span writes which interval row i is, up to the column's border.
 func (t *ioTable) span(i int) string {
 	if t.whole {
-		return t.time(0) + " <> " + t.time(t.rounded())
+		return t.time(0) + " <> " + t.time(t.rounded()) + " "
 	}
 	from, to := int64(i)*t.interval, int64(i+1)*t.interval
 	switch {
 	case to <= t.duration:
 	case t.decimals == 0:
-		return strings.TrimSuffix(fmt.Sprintf("%s <> %-*s", t.time(from), t.digits+1, "Dur"), " ")
+		return fmt.Sprintf("%s <> %-*s", t.time(from), t.digits+1, "Dur")
 	default:
 		to = t.rounded()
 	}
-	return t.time(from) + " <> " + t.time(to)
+	return t.time(from) + " <> " + t.time(to) + " "
 }
 
 // measure works out the widths.
