@@ -55,7 +55,8 @@ func frameFields() []Field {
 	return []Field{
 		{Name: "frame.number", Type: Uint, Doc: "number of the packet among all inner packets of the capture, from 1", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Number))) }},
-		fact("frame.len", Uint, "bytes of the packet", func(f *packet.Facts) Value { return uintValue(uint64(f.Len)) }),
+		{Name: "frame.len", Type: Uint, Doc: "bytes of the packet", Cost: FromPacket,
+			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Packet.Len))) }},
 		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
 				return append(dst, r.safeText(func(b []byte) []byte { return r.Parser.AppendProtocols(b, r.Packet) }))
