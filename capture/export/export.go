@@ -1,7 +1,7 @@
 package export
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"strconv"
 
@@ -33,8 +33,8 @@ const (
 	ByFlow         // each flow: NAME-T1-tcp0.SUFFIX, -udp3; -id7 an app-proxy connection; -other what has no flow
 )
 
-// Options say what is exported and where to. A zero Options exports nothing:
-// give it a Path or an Output.
+// Options say what is exported and where to: give them at least one of Path,
+// Output and Payload.
 type Options struct {
 	Path   string    // of the file, or what the names of several are made of
 	Output io.Writer // takes the place of a file; not with Split
@@ -50,6 +50,13 @@ type Options struct {
 	// instead of what is inside.
 	Outer bool
 
+	// Payload is a folder, which must be there, for what the sides of flows
+	// said: T1-tcp0-0.bin is what who sent first said in TCP flow 0 of tunnel
+	// 1, T1-udp3-1.bin all datagrams of the other side one after the other,
+	// T1-id7-0.bin what the client said over an app proxy's connection.
+	// Missing bytes are left out. "": none are written.
+	Payload string
+
 	Notes *notes.Notes // merged in as comments and names; nil: none
 	// Anonymizer changes every packet before it is written. Notes and names
 	// are left out then.
@@ -62,6 +69,10 @@ type Stats struct {
 	Files     int
 	Flows     int64 // connections of app proxies that were not asked for
 	NotesLeft int   // notes on messages behind which no packet was written
+
+	Payloads     int   // files of them
+	PayloadBytes int64 // in these
+	Missing      int64 // bytes of flows that were not captured
 }
 
 // Exporter writes files. It is for one goroutine.
@@ -71,6 +82,7 @@ type Exporter struct {
 	stats  Stats
 	parser packet.Parser
 	talks  talks
+	loads  *payloads // nil: none are written
 
 	scratch filter.Scratch
 	facts   packet.Facts
@@ -100,10 +112,14 @@ func New(o Options) (*Exporter, error) {
 	if o.Anonymizer != nil {
 		e.opt.Notes = nil
 	}
-	e.files = newFiles(o.Path, e.head())
 	e.talks.exporter = e
+	if o.Payload != "" {
+		e.loads = newPayloads(o.Payload)
+	}
+	e.files = newFiles(o.Path, e.head())
 	var err error
 	switch {
+	case !e.packets():
 	case o.Split != NoSplit:
 	case o.Output != nil:
 		err = e.files.stream(o.Output)
@@ -115,6 +131,9 @@ func New(o Options) (*Exporter, error) {
 	}
 	return e, nil
 }
+
+// packets reports whether packets are written, and not only payloads.
+func (e *Exporter) packets() bool { return e.opt.Path != "" || e.opt.Output != nil }
 
 // head is what every file begins with.
 func (e *Exporter) head() []byte {
@@ -147,7 +166,12 @@ func (e *Exporter) Add(r *session.Row) (more bool, err error) {
 			return false, err
 		}
 	}
-	if r.Message != nil && r.Event.Kind == decode.Record || r.Event.Kind == decode.Closed {
+	if e.loads != nil {
+		if err := e.loads.message(r); err != nil {
+			return false, err
+		}
+	}
+	if e.packets() && (r.Message != nil && r.Event.Kind == decode.Record || r.Event.Kind == decode.Closed) {
 		err = e.talks.appProxy(r)
 	}
 	return err == nil && !e.enough(), err
@@ -159,6 +183,15 @@ func (e *Exporter) enough() bool { return e.opt.Count > 0 && e.stats.Packets >= 
 func (e *Exporter) inner(r *session.Row, i int) error {
 	p, number := &r.Packets[i], r.FirstPacket+int64(i)
 	if e.opt.Filter != nil && !e.opt.Filter.Match(r.PacketRow(i), &e.scratch) {
+		return nil
+	}
+	if e.loads != nil {
+		if err := e.loads.packet(r, i); err != nil {
+			return err
+		}
+	}
+	if !e.packets() {
+		e.stats.Packets++
 		return nil
 	}
 	tag := pcapng.Tag{
@@ -256,16 +289,27 @@ func (e *Exporter) addName(n pcapng.Name) error {
 func (e *Exporter) Stats() Stats {
 	s := e.stats
 	s.Files, s.NotesLeft = e.files.made, len(e.pending)
+	if e.loads != nil {
+		s.Payloads, s.PayloadBytes, s.Missing = e.loads.files.made, e.loads.bytes, e.loads.missing
+	}
 	return s
 }
 
 // Flush writes out what is complete.
-func (e *Exporter) Flush() error { return e.files.flush() }
-
-// Close ends what is rebuilt, and closes the files.
-func (e *Exporter) Close() error {
-	if err := e.files.close(); err != nil {
-		return fmt.Errorf("export: %w", err)
+func (e *Exporter) Flush() error {
+	if e.loads != nil {
+		if err := e.loads.files.flush(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return e.files.flush()
+}
+
+// Close writes what is left and closes the files.
+func (e *Exporter) Close() error {
+	err := e.files.close()
+	if e.loads != nil {
+		err = errors.Join(err, e.loads.close())
+	}
+	return err
 }

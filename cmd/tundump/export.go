@@ -32,13 +32,14 @@ type exportFlags struct {
 	outer     bool
 	anonymize bool
 	keyFile   string
+	payload   string
 	quiet     bool
 }
 
 func exportCommand() *cobra.Command {
 	var f exportFlags
 	c := &cobra.Command{
-		Use:   "export FILE -w OUT",
+		Use:   "export FILE -w OUT|--payload DIR",
 		Short: "write the packets inside the tunnels as a capture for other tools",
 		Long: `Writes the packets inside the tunnels of a capture as a capture of their own,
 for Wireshark, tcpdump, tcpreplay, Zeek and whatever else reads packets: pcapng,
@@ -59,6 +60,12 @@ the tunnels' own TCP connections instead, as the client sees them.
 OUT-T1-tcp0.pcapng, OUT-T1-udp3.pcapng, OUT-T1-id7.pcapng (an app proxy's) and
 OUT-T1-other.pcapng. The numbers are those of tcp.stream and udp.stream.
 
+--payload writes what was said over flows, with -w or alone, to files in DIR,
+which is made: T1-tcp0-0.bin is what who sent first said in TCP flow 0 of tunnel
+1, T1-tcp0-1.bin what the other side said, T1-udp3-0.bin datagrams one after the
+other, and T1-id7-0.bin what the client said over an app proxy's connection.
+Bytes that are missing in the capture are left out and counted.
+
 --anonymize makes a capture that can be shown to others. Addresses are changed
 so that two with a common prefix still have one, names and payloads are zero,
 notes are left out; lengths, times, ports, sequence numbers and flags stay, and
@@ -68,6 +75,7 @@ a file: --anonymize-key makes it if there is none.`,
   tundump export session.pcapng -w - | tshark -r - -q -z conv,tcp
   tundump export wireshark.pcap -w dns.pcap -Y dns
   tundump export session.pcapng -w flows/f.pcap --split flow
+  tundump export session.pcapng --payload files -Y 'http || tcp.port == 80'
   tundump export session.pcapng -w shared.pcapng --anonymize
   tcpdump -i en0 -U -w - 'tcp port 8890' | tundump export - -w - | wireshark -k -i -`,
 		Args: cobra.ExactArgs(1),
@@ -82,6 +90,7 @@ a file: --anonymize-key makes it if there is none.`,
 	fl.StringVar(&f.split, "split", "", "a file for each tunnel or each flow")
 	fl.BoolVar(&f.appProxy, "app-proxy", false, "add the connections of app proxies, rebuilt as packets")
 	fl.BoolVar(&f.outer, "outer", false, "the tunnels' own TCP connections instead of what is inside")
+	fl.StringVar(&f.payload, "payload", "", "folder for what was said over the flows")
 	fl.BoolVar(&f.anonymize, "anonymize", false, "change addresses, remove names and payloads")
 	fl.StringVar(&f.keyFile, "anonymize-key", "", "file with the key of --anonymize, so that several exports are changed alike; made if there is none")
 	f.source.register(fl)
@@ -150,8 +159,12 @@ func exportRows(ctx context.Context, s *session.Session, st *store.Store, e *exp
 func (f *exportFlags) options(cmd *cobra.Command, file string) (o export.Options, err error) {
 	o = export.Options{Path: f.path, Count: f.count, AppProxy: f.appProxy, Outer: f.outer}
 	switch {
-	case f.path == "":
-		return o, usage(errors.New("export: where to? -w OUT names a file; - is standard output"))
+	case f.path == "" && f.payload == "":
+		return o, usage(errors.New("export: where to? -w OUT names a file, - is standard output; --payload DIR a folder for the contents of flows"))
+	case f.payload != "" && (f.outer || f.anonymize):
+		return o, usage(errors.New("export: --payload writes what is inside as it is: --outer and --anonymize do not go with it"))
+	case f.path == "" && (f.split != "" || f.anonymize || f.outer || f.appProxy || f.format != ""):
+		return o, usage(errors.New("export: packets where to? -w OUT names a file"))
 	case f.outer && (f.anonymize || f.appProxy || f.filter.text != ""):
 		return o, usage(errors.New("export: --outer writes the tunnels' own connections as they are: -Y, --app-proxy and --anonymize are for what is inside"))
 	case f.keyFile != "" && !f.anonymize:
@@ -172,6 +185,11 @@ func (f *exportFlags) options(cmd *cobra.Command, file string) (o export.Options
 		o.Split = export.ByFlow
 	default:
 		return o, usage(fmt.Errorf("--split %s: there is tunnel and flow", f.split))
+	}
+	if o.Payload = f.payload; f.payload != "" {
+		if err := os.MkdirAll(f.payload, 0o700); err != nil {
+			return o, usage(fmt.Errorf("--payload: %w", err))
+		}
 	}
 	if f.path == "-" {
 		if o.Split != export.NoSplit {
@@ -262,7 +280,15 @@ func (f *exportFlags) report(cmd *cobra.Command, st export.Stats, err error) {
 	if f.quiet || err != nil {
 		return
 	}
-	fmt.Fprintf(w, "%s written to %s\n", count(st.Packets, "packet"), count(int64(st.Files), "file"))
+	if f.path != "" {
+		fmt.Fprintf(w, "%s written to %s\n", count(st.Packets, "packet"), count(int64(st.Files), "file"))
+	}
+	if f.payload != "" {
+		fmt.Fprintf(w, "%s of payload written to %s\n", size(st.PayloadBytes), count(int64(st.Payloads), "file"))
+	}
+	if st.Missing > 0 {
+		fmt.Fprintf(w, "%s of the flows are missing in the capture and left out\n", count(st.Missing, "byte"))
+	}
 	if st.Flows > 0 {
 		fmt.Fprintf(w, "%s of app proxies left out; --app-proxy adds them as packets\n", count(st.Flows, "connection"))
 	}

@@ -294,6 +294,62 @@ func TestExportAppProxy(t *testing.T) {
 	}
 }
 
+// The files of payloads are what follow says.
+func TestExportPayload(t *testing.T) {
+	for _, capture := range []string{"", "ntop+nDPI/telegram.pcap"} {
+		file := sharedDemo(t)
+		if capture != "" {
+			file = wrapped(t, "ip", capture)
+		}
+		dir := filepath.Join(t.TempDir(), "made")
+		tundump(t, "export", file, "--payload", dir)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			var tunnel, stream, side int64
+			text := strings.NewReplacer("-tcp", " tcp ", "-udp", " udp ", "-id", " connection ").Replace(strings.TrimSuffix(e.Name(), ".bin"))
+			var kind string
+			if _, err := fmt.Sscanf(text, "T%d %s %d-%d", &tunnel, &kind, &stream, &side); err != nil {
+				t.Fatalf("%s: %v", e.Name(), err)
+			}
+			got, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := tundump(t, "follow", file, "--"+kind, fmt.Sprint(stream), "--side", fmt.Sprint(side), "--as", "raw"); string(got) != want || want == "" {
+				t.Errorf("%s has %d bytes, follow %d", e.Name(), len(got), len(want))
+			}
+		}
+		if len(entries) < 12 {
+			t.Errorf("only %d files", len(entries))
+		}
+	}
+}
+
+// What cannot be done is said before anything is written.
+func TestExportRefuses(t *testing.T) {
+	file := sharedDemo(t)
+	out := filepath.Join(t.TempDir(), "out.pcapng")
+	for _, args := range [][]string{
+		nil, {"-w", file}, {"-w", out, "-F", "x"}, {"-w", out, "--split", "x"}, {"-w", "-", "--split", "flow"}, {"-w", out, "-Y", "no.such"},
+		{"-w", out, "--outer", "--anonymize"}, {"--payload", t.TempDir(), "--anonymize"}, {"-w", out, "--anonymize-key", "x"},
+		{"-w", out, "--anonymize", "--anonymize-key", file}, {"-w", filepath.Join(out, "no", "folder")}, {"-w", out, "-c", "-1"},
+	} {
+		var text, errs bytes.Buffer
+		if code := run(append([]string{"export", file}, args...), nil, &text, &errs); code != exitUsage || strings.Count(errs.String(), "\n") != 1 {
+			t.Errorf("%q: exit code %d: %s", args, code, errs.String())
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Fatalf("%q: a file was written", args)
+		}
+	}
+	if b, err := os.ReadFile(file); err != nil || !bytes.Equal(b, demoBytes.b) {
+		t.Errorf("the capture was changed: %v", err)
+	}
+}
+
 // Notes, marks and names are merged in.
 func TestExportNotes(t *testing.T) {
 	file := sharedDemo(t)
