@@ -386,9 +386,15 @@ func TestAnonymize(t *testing.T) {
 	sessions(t, func(t *testing.T, file string) {
 		out := filepath.Join(t.TempDir(), "shared.pcapng")
 		writeFile(t, file+".notes", `{"type":"note","frame":1,"text":"secretnote"}`+"\n"+`{"type":"name","addr":"10.8.0.1","name":"secretname"}`+"\n")
+		was := innerPackets(t, file)
 		tundump(t, "export", file, "-w", out, "--app-proxy", "--anonymize", "--anonymize-key", key)
+		everything, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		holdsNothing(t, everything, was)
 		tundump(t, "export", file, "-w", out, "--anonymize", "--anonymize-key", key)
-		was, is := innerPackets(t, file), innerPackets(t, out)
+		is := innerPackets(t, out)
 		if len(was) != len(is) {
 			t.Fatalf("%d packets became %d", len(was), len(is))
 		}
