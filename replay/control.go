@@ -16,6 +16,7 @@ type Controller struct {
 	mu     sync.Mutex
 	paused bool
 	steps  int
+	ended  bool
 	seek   int // -1: nowhere
 	pace   *Pace
 }
@@ -35,6 +36,9 @@ func (c *Controller) Resume() { c.change(func() { c.paused, c.steps = false, 0 }
 func (c *Controller) Step(n int) {
 	c.change(func() { c.paused, c.steps = true, c.steps+max(n, 0) })
 }
+
+// End ends it where it is; what was asked for with Step is sent before.
+func (c *Controller) End() { c.change(func() { c.paused, c.ended = true, true }) }
 
 // Seek goes on with step i of the plan; what stands between is not sent. An i
 // that the plan does not have is its nearest.
@@ -76,6 +80,7 @@ func (c *Controller) change(f func()) {
 // order is what a controller asks for.
 type order struct {
 	paused bool
+	ended  bool
 	seek   int // -1: nowhere
 	pace   *Pace
 }
@@ -85,7 +90,8 @@ func (c *Controller) take() order {
 	c.changed.Store(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := order{paused: c.paused && c.steps == 0, seek: c.seek, pace: c.pace}
+	wait := c.paused && c.steps == 0
+	o := order{paused: wait, ended: wait && c.ended, seek: c.seek, pace: c.pace}
 	c.seek, c.pace = -1, nil
 	return o
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"net/netip"
 
 	"tundump/decode"
 )
@@ -33,12 +34,19 @@ type Peer interface {
 	Close() error
 }
 
+// Restarter is a Peer that does something before a plan is played again.
+type Restarter interface{ Restart() }
+
 // DevicePeer plays packets into a Device and takes what comes out of it.
 type DevicePeer struct {
 	Device Device
 	// Tap, if set, is told of every packet that is handed over and that came;
 	// from two goroutines, and must not keep them.
 	Tap func(sent bool, pkts [][]byte)
+	// Senders are the addresses that packets come from. A device that is a
+	// [Forgetter] forgets them between one loop and the next, so that the same
+	// connections can be opened again.
+	Senders []netip.Addr
 
 	out   [][]byte
 	bufs  [][]byte
@@ -87,6 +95,13 @@ func (d *DevicePeer) Receive(items []Item) (int, error) {
 		d.Tap(false, d.in)
 	}
 	return n, nil
+}
+
+// Restart implements [Restarter].
+func (d *DevicePeer) Restart() {
+	if f, ok := d.Device.(Forgetter); ok {
+		f.Forget(d.Senders...)
+	}
 }
 
 // Refused implements [Peer]: what the device dropped.

@@ -62,6 +62,9 @@ type sender struct {
 // errEnough ends sending for one of the limits.
 var errEnough = errors.New("enough was sent")
 
+// errEnded ends sending because the controller says so.
+var errEnded = errors.New("it was ended")
+
 // loops plays the plan as often as it asks for.
 func (s *sender) loops(ctx context.Context) error {
 	defer sharpen()()
@@ -75,17 +78,23 @@ func (s *sender) loops(ctx context.Context) error {
 		if loop > 1 && pace.LoopDelay > 0 && !s.pause(ctx, pace.LoopDelay) {
 			break
 		}
+		if r, ok := s.peer.(Restarter); ok && loop > 1 {
+			r.Restart()
+		}
 		s.report.Loops = loop
 		s.plan.Control.loop.Store(int64(loop - 1))
 		s.match.start(loop)
 		err := s.once(ctx)
-		if err == nil || errors.Is(err, errEnough) || ctx.Err() != nil {
+		if err == nil || errors.Is(err, errEnough) || errors.Is(err, errEnded) || ctx.Err() != nil {
 			s.settle(parent)
 		}
 		s.match.finish()
 		switch {
 		case errors.Is(err, errEnough):
 			s.report.Stopped = "the limit is reached"
+			return nil
+		case errors.Is(err, errEnded):
+			s.report.Stopped = "ended"
 			return nil
 		case parent.Err() != nil:
 			s.report.Stopped = "interrupted"
@@ -170,6 +179,9 @@ func (s *sender) control(ctx context.Context) error {
 		}
 		if !o.paused || s.feed.next >= len(s.plan.Steps) {
 			return nil
+		}
+		if o.ended {
+			return errEnded
 		}
 		s.moved = true
 		select {

@@ -394,8 +394,14 @@ func TestOneByOne(t *testing.T) {
 	r := session()
 	p := compile(t, r, replay.Options{Pace: replay.Pace{Top: true, OneByOne: true}})
 	p.Control.Step(len(p.Steps))
-	if report := play(t, p, recorded(t, r)); !report.Same() || report.Sent != int64(len(p.Steps)) {
+	if report := play(t, p, recorded(t, r)); !report.Same() || report.Sent != int64(len(p.Steps)) || report.Stopped != "" {
 		t.Errorf("%+v", report)
+	}
+	p = compile(t, r, replay.Options{Pace: replay.Pace{Top: true, OneByOne: true}})
+	p.Control.Step(3)
+	p.Control.End()
+	if report := play(t, p, recorded(t, r)); !report.Same() || report.Sent != 3 || report.Stopped != "ended" {
+		t.Errorf("ended: %+v", report)
 	}
 }
 

@@ -52,6 +52,8 @@ ICMP echo is matched by its numbers, DNS by identifier and name, the first
 segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
 addresses and ports. TCP beyond that is sent as it was recorded; what comes of
 it is not compared, because sequence numbers are the other side's to choose.
+Where a session is played several times, a host may not answer the same SYN
+again while it still knows of the first: leave TCP out with -Y '!tcp'.
 
 The exit code is 0 if all answers came and were the same, 1 if not, 2 if it
 could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
@@ -160,6 +162,9 @@ func (f *replayFlags) check(p *played) error {
 	default:
 		return usage(fmt.Errorf("replay: --dir %s: there is c2s and s2c", f.dir))
 	}
+	if err := f.report.check(); err != nil {
+		return err
+	}
 	mtu := f.tun.mtu
 	if !f.tun.on() {
 		f.tun.mtu = 0
@@ -240,9 +245,8 @@ func sender(dir decode.Direction) string {
 // play sends, compares and reports.
 func (p *played) play(cmd *cobra.Command, peer replay.Peer, tap *replayTap) error {
 	f := p.flags
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	stop := f.pace.steer(ctx, cancel, cmd, p.plan.Control, tap)
+	ctx := cmd.Context()
+	stop := f.pace.steer(ctx, cmd, p.plan.Control, tap)
 	report, err := replay.Play(ctx, p.plan, peer)
 	stop()
 	err = errors.Join(err, tap.close())

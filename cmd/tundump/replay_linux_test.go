@@ -21,9 +21,6 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"tundump/capture/pcapng"
-	"tundump/capture/session"
-	"tundump/capture/sniff"
-	"tundump/decode"
 	"tundump/replay/netstack"
 	"tundump/replay/peer"
 )
@@ -34,7 +31,7 @@ func TestReplayTUN(t *testing.T) {
 	program := needLab(t)
 	r := record4Replay(t, program)
 	for name, f := range map[string]func(*testing.T, *recordedSession, *lab){
-		"Same": replaySame, "Drops": replayDrops, "OneChange": replayOneChange, "Bytes": replayBytes, "Mapped": replayMapped,
+		"Same": replaySame, "Drops": replayDrops, "OneChange": replayOneChange, "Bytes": replayBytes, "Mapped": replayMapped, "Assigned": replayAssigned,
 		"ServerSide": replayServerSide, "Refused": replayRefused, "Down": replayDown,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,30 +183,6 @@ func (r *recordedSession) read(t *testing.T) {
 	r.sent = sentIn(t, r.file)
 	if len(r.sent) < r.asked {
 		t.Fatalf("%d packets of the client are recorded", len(r.sent))
-	}
-}
-
-// sentIn returns the client's packets in a capture.
-func sentIn(t *testing.T, file string) (sent [][]byte) {
-	t.Helper()
-	c, err := sniff.Open(file, sniff.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for s := session.New(c.Store()); ; {
-		row, err := s.Next(t.Context())
-		if err == io.EOF {
-			return sent
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range row.Packets {
-			if row.Event.Dir == decode.ClientToServer {
-				sent = append(sent, append([]byte(nil), row.Packets[i].Data...))
-			}
-		}
 	}
 }
 
@@ -463,6 +436,15 @@ func replayMapped(t *testing.T, r *recordedSession, l *lab) {
 	sameBytes(t, l.watched(t, r, "--map", "10.8.0.0/24=10.77.5.0/24"), want)
 	j, code, out := l.replayed(t, r.file, "--tun", "-x", "20", "--map", "10.8.0.0/24=10.77.5.0/24", "--ttl", "9", "--new-ids")
 	if code != 0 || j.Answered != int64(r.asked) {
+		t.Errorf("exit %d, %+v\n%s", code, j, out)
+	}
+}
+
+// The recorded address of the device's end becomes the one that it has.
+func replayAssigned(t *testing.T, r *recordedSession, l *lab) {
+	l.respond(t)
+	j, code, out := l.replayed(t, r.file, "--tun", "-x", "20", "--assigned", "--address", "10.99.0.1/24", "-Y", "ip")
+	if code != 0 || j.Answered != int64(r.asked-recordedPings) || !strings.Contains(out, "to 10.99.0.1 (") {
 		t.Errorf("exit %d, %+v\n%s", code, j, out)
 	}
 }

@@ -55,7 +55,7 @@ func (p *played) overStack(cmd *cobra.Command, dev replay.Device, into string) e
 	if err != nil {
 		return err
 	}
-	return p.play(cmd, &replay.DevicePeer{Device: dev, Tap: tap.packets}, tap)
+	return p.play(cmd, &replay.DevicePeer{Device: dev, Tap: tap.packets, Senders: byCount(p.plan.Sources)}, tap)
 }
 
 // stackMTU is the size of the packets that the stack sends.

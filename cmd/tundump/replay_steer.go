@@ -14,7 +14,7 @@ import (
 
 // steer lets signals and keys act on what is being played, and prints how far
 // it is if that is asked for. stop ends that.
-func (p *paceFlags) steer(ctx context.Context, cancel context.CancelFunc, cmd *cobra.Command, c *replay.Controller, tap *replayTap) (stop func()) {
+func (p *paceFlags) steer(ctx context.Context, cmd *cobra.Command, c *replay.Controller, tap *replayTap) (stop func()) {
 	ctx, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	signals, keys := onPause(c), func() {}
@@ -23,7 +23,7 @@ func (p *paceFlags) steer(ctx context.Context, cancel context.CancelFunc, cmd *c
 		fmt.Fprintln(cmd.ErrOrStderr(), "tundump: replay: press a key for each packet; Ctrl-C ends")
 		// It ends at the end of the input, or with the program: nothing ends a
 		// read of a terminal.
-		go stepByKey(cmd, c, cancel)
+		go stepByKey(cmd, c)
 	}
 	if d, err := unitless(p.stats, "s"); err == nil && d > 0 {
 		wg.Go(func() { tell(ctx, cmd, d, tap) })
@@ -37,11 +37,11 @@ func (p *paceFlags) steer(ctx context.Context, cancel context.CancelFunc, cmd *c
 }
 
 // stepByKey sends one packet for each key. At the end of the input it is over.
-func stepByKey(cmd *cobra.Command, c *replay.Controller, cancel context.CancelFunc) {
+func stepByKey(cmd *cobra.Command, c *replay.Controller) {
 	in := bufio.NewReader(cmd.InOrStdin())
 	for {
 		if _, err := in.ReadByte(); err != nil {
-			cancel()
+			c.End()
 			return
 		}
 		c.Step(1)

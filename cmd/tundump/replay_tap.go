@@ -27,13 +27,18 @@ func (r *reportFlags) register(f *pflag.FlagSet) {
 	f.BoolVarP(&r.quiet, "quiet", "q", false, "print no differences, only the summary")
 }
 
-// tap opens the capture and starts counting.
-func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
+// check finds reports that there are none of.
+func (r *reportFlags) check() error {
 	for _, s := range r.reports {
 		if _, _, err := splitReport(s); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	return nil
+}
+
+// tap opens the capture and starts counting.
+func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
 	t := &replayTap{dir: p.dir}
 	if r.capture == "" {
 		return t, nil

@@ -37,14 +37,7 @@ func TestReplayTiming(t *testing.T) {
 	}
 	for _, speed := range []float64{10, 1} {
 		ours := l.timed(t, "any", func() {
-			p := l.start(t, "host", "replay", bare, "--tun=pace0", "--address", "10.8.0.1/24", "-x", fmt.Sprint(speed), "--wait", "10ms")
-			for line := range p.lines {
-				t.Log(line)
-			}
-			if err := <-p.done; err != nil {
-				t.Error(err)
-			}
-			t.Log(p.stdout.String())
+			t.Log(l.on(t, "host", program, "replay", bare, "--tun=pace0", "--address", "10.8.0.1/24", "-x", fmt.Sprint(speed), "--wait", "10ms"))
 		})
 		theirs := l.timed(t, "two", func() {
 			t.Log(l.on(t, "host", "tcpreplay", "-i", "one", "-x", fmt.Sprint(speed), "-K", ethernet))

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tundump/capture/sniff"
+)
+
+// TestReplayCorpus wraps captures of others' into a tunnel and plays them at
+// top speed, over and over, into a user-space stack and into a device: some of
+// them, or all with TUNDUMP_CORPUS=1. They hold other people's addresses: the
+// stack reaches no socket, and the device is in a namespace without a way out.
+func TestReplayCorpus(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not installed")
+	}
+	shared := sharedFolder(t)
+	files, err := filepath.Glob(filepath.Join(shared, "captures", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	loops := "50"
+	if os.Getenv("TUNDUMP_CORPUS") == "" {
+		loops = "3"
+		var some []string
+		for i := 0; i < len(files); i += 12 {
+			some = append(some, files[i])
+		}
+		files = some
+	}
+	played := 0
+	sessions := t.TempDir()
+	for _, file := range files {
+		session := inTunnel(t, shared, file, sessions)
+		if session == "" || !hasClient(t, session) {
+			continue
+		}
+		played++
+		t.Run(filepath.Base(file)+"/netstack", func(t *testing.T) { corpusNetstack(t, session, loops) })
+	}
+	if played == 0 {
+		t.Fatal("nothing could be wrapped")
+	}
+	t.Run("tun", func(t *testing.T) {
+		program := needLab(t)
+		l := newHost(t, program)
+		before := l.state(t, "host")
+		for _, session := range glob(t, sessions) {
+			corpusDevice(t, l, session, loops)
+		}
+		same(t, before, l.state(t, "host"))
+	})
+}
+
+func glob(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, "*.pcap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// inTunnel makes a capture of the outer connection of a tunnel that carries what
+// is in file, "" if there is no IP packet in it.
+func inTunnel(t *testing.T, shared, file, dir string) string {
+	t.Helper()
+	tool := filepath.Join(shared, "tools", "stgen.py")
+	session := filepath.Join(t.TempDir(), "session")
+	out := filepath.Join(dir, filepath.Base(file)+".pcap")
+	for _, args := range [][]string{{"ip", file, session, "--profile", "full", "--max-gap", "1"}, {"outer", session, out}} {
+		if text, err := exec.Command("python3", append([]string{tool}, args...)...).CombinedOutput(); err != nil {
+			t.Logf("%s: not wrapped: %s", filepath.Base(file), lastLine(string(text)))
+			return ""
+		}
+	}
+	return out
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}
+
+// hasClient reports whether the client sent anything, and takes the capture
+// away if not.
+func hasClient(t *testing.T, session string) bool {
+	t.Helper()
+	c, err := sniff.Open(session, sniff.Options{})
+	if err != nil {
+		t.Logf("%s: %v", session, err)
+	} else {
+		c.Close()
+		if len(sentIn(t, session)) > 0 {
+			return true
+		}
+	}
+	if err := os.Remove(session); err != nil {
+		t.Fatal(err)
+	}
+	return false
+}
+
+// corpusNetstack plays a session in this process, and looks for what is left.
+func corpusNetstack(t *testing.T, session, loops string) {
+	replay := func(loops string) (code int, said string) {
+		var b lockedBuffer
+		code = run([]string{"replay", session, "--netstack", "-t", "-q", "--wait", "20ms", "-l", loops}, strings.NewReader(""), io.Discard, &b)
+		return code, b.String()
+	}
+	if code, said := replay("1"); code == exitUsage {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	goroutines, heap := runtime.NumGoroutine(), heapInUse()
+	if code, said := replay(loops); code == exitUsage || strings.Contains(said, "failed") {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > goroutines; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines before, %d after", goroutines, runtime.NumGoroutine())
+		}
+	}
+	if after := heapInUse(); after > heap+16<<20 {
+		t.Errorf("%d MiB of heap before, %d after %s loops", heap>>20, after>>20, loops)
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse)
+}
+
+// corpusDevice plays a session into a device, once and many times.
+func corpusDevice(t *testing.T, l *lab, session, loops string) {
+	t.Helper()
+	var peak [2]int64
+	for i, n := range [...]string{"1", loops} {
+		p := l.start(t, "host", "replay", session, "--tun", "-t", "-q", "--yes", "--wait", "20ms", "-l", n)
+		var last string
+		for line := range p.lines {
+			last = line
+		}
+		exit := (*exec.ExitError)(nil)
+		if err := <-p.done; err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitFailed) {
+			t.Errorf("%s: %v: %s", filepath.Base(session), err, last)
+			return
+		}
+		peak[i] = p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss // KiB
+	}
+	if peak[1] > peak[0]+peak[0]/2+32<<10 {
+		t.Errorf("%s: %d MiB at the most in one loop, %d in %s", filepath.Base(session), peak[0]>>10, peak[1]>>10, loops)
+	}
+}
