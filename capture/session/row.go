@@ -4,14 +4,13 @@ import (
 	"math"
 
 	"tundump/decode/flow"
-	"tundump/decode/packet"
 )
 
 // row is what is kept in memory of an inner packet. With its flow it is enough
 // to say all that the analysis said, and with the file to draw the packet.
 type row struct {
 	event  uint32 // the store's row that carries it
-	place  uint32 // where it begins in the event's Raw, and in the low bits involved and its packet.App
+	place  uint32 // where it begins in the event's Raw, and in the low bits involved and what units has of its protocol
 	flow   uint32 // which, in the low 24 bits, noFlow if none; above them the saw bits
 	back   uint32 // how many packets before this one is the one that it repeats, answers or acknowledges; 0: none
 	number uint32 // bytes in flight, or of a duplicate acknowledgment which it is
@@ -39,10 +38,10 @@ const (
 	acknowledges = 1 << 31 // back is the packet acknowledged, unless it is something else: then see View.acks
 )
 
-func (r *row) offset() int     { return int(r.place >> placeShift) }
-func (r *row) app() packet.App { return packet.App(r.place & maxApp) }
-func (r *row) flowID() uint32  { return r.flow & noFlow }
-func (r *row) side() uint8     { return uint8(r.flags >> 15) }
+func (r *row) offset() int    { return int(r.place >> placeShift) }
+func (r *row) unit() uint8    { return uint8(r.place & maxApp) }
+func (r *row) flowID() uint32 { return r.flow & noFlow }
+func (r *row) side() uint8    { return uint8(r.flags >> 15) }
 
 func (r *row) completeness() flow.Completeness {
 	return flow.Completeness(r.flow >> flowBits & 63)

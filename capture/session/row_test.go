@@ -1,6 +1,7 @@
 package session
 
 import (
+	"reflect"
 	"testing"
 	"unsafe"
 
@@ -30,7 +31,7 @@ func TestRowPacks(t *testing.T) {
 		own := r.pack(100, &want)
 		var got flow.Analysis
 		r.unpack(100, own, &got)
-		if got != want || r.flowID() != noFlow {
+		if !reflect.DeepEqual(got, want) || r.flowID() != noFlow {
 			t.Errorf("%+v became %+v", want, got)
 		}
 	}

@@ -305,7 +305,8 @@ func (r *reader) outline(pos int, at *row) {
 	f.Version, f.Transport = st.version, st.transport
 	f.Src, f.Dst = st.address(side), st.address(1-side)
 	f.SrcPort, f.DstPort = st.port[side], st.port[1-side]
-	f.L4Complete, f.App = true, at.app()
+	u, _ := r.v.units.get(at.unit())
+	f.L4Complete, f.App = true, u.app
 	r.out = Item{Row: field.Row{Event: &noEvent, Packet: f, Flow: &r.analysis, Number: int64(pos) + 1, Family: -1, Parser: r.parser}, Pos: pos}
 }
 

@@ -46,6 +46,7 @@ type Session struct {
 	parser    *packet.Parser
 	flows     *flow.Table
 	fragments packet.Datagrams
+	units     flow.Arena // of the row's packets
 	codes     []decode.Code
 
 	sum       Summary
@@ -139,6 +140,7 @@ func (s *Session) take(i int, ev decode.Event) {
 		s.row.Packets = nil
 	}
 	s.row = Row{Index: i, Event: ev, Packets: s.row.Packets[:0], parser: s.parser, FirstPacket: s.sum.Packets[0] + s.sum.Packets[1] + 1}
+	s.units.Reset()
 	t := s.tunnel(ev)
 	s.row.Tunnel = t
 	switch ev.Kind {
@@ -229,10 +231,8 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 			s.parser.Join(&p.Facts, whole)
 		}
 	}
-	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts}, &p.Flow)
-	if p.Flow.Flags.Repeats() { // its bytes are not what comes next in the stream
-		p.Facts.App = packet.NoApp
-	}
+	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts, Arena: &s.units}, &p.Flow)
+	p.Facts.App = p.Flow.AppOf(&p.Facts)
 }
 
 // Flows returns the flows that the pass follows. It is for the goroutine that

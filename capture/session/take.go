@@ -2,10 +2,12 @@ package session
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"tundump/decode"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -37,10 +39,15 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 		offset = r.Message.PacketSpan(p.Index).Off
 	}
 	f := &p.Facts
-	protocol := v.protocols.of(r.parser, f)
-	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(f.App&maxApp)
+	protocol := v.protocols.of(r.parser, f, &p.Flow)
+	code, known := v.units.of(f.App, &p.Flow, v.protocols.scratch)
+	v.text = p.Flow.AppendKept(v.text[:0], r.parser, f)
+	if len(v.text) > 0 {
+		v.infos.put(n, v.shared(v.text))
+	}
+	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(code)
 	plain := f.Carries == packet.NotInside && !f.IsFragment() && f.Header != nil && f.Dst.IsValid()
-	if !plain || f.App > maxApp {
+	if !plain || !known {
 		w.place |= involved
 	}
 	if f.Joined {
@@ -103,9 +110,10 @@ type protocols struct {
 	scratch []byte
 }
 
-// of returns the number of the packet's protocol. For the pass.
-func (ps *protocols) of(p *packet.Parser, f *packet.Facts) uint8 {
-	ps.scratch = p.AppendProtocol(ps.scratch[:0], f)
+// of returns the number of the packet's protocol, whose name is left in
+// ps.scratch. For the pass.
+func (ps *protocols) of(p *packet.Parser, f *packet.Facts, a *flow.Analysis) uint8 {
+	ps.scratch = flow.AppendProtocol(ps.scratch[:0], p, f, a)
 	if n, ok := ps.number[string(ps.scratch)]; ok {
 		return n
 	}
@@ -132,6 +140,75 @@ func (ps *protocols) name(n uint8) string {
 		return (*p)[n]
 	}
 	return ""
+}
+
+// unit is what a row says of a packet whose flow's units are put together over
+// packets.
+type unit struct {
+	app     packet.App // of the packet
+	flow    packet.App
+	column  string // the protocol column
+	segment flow.Segment
+}
+
+// units numbers what occurs of unit, behind the packet.App of others.
+type units struct {
+	known atomic.Pointer[[]unit]
+}
+
+const firstUnit = maxApp / 2
+
+// of returns what a row has of the packet's protocol; known is false if there
+// is no room for that. For the pass.
+func (us *units) of(app packet.App, a *flow.Analysis, column []byte) (code uint8, known bool) {
+	if a.App == packet.NoApp {
+		return uint8(app) & maxApp, app < firstUnit
+	}
+	var list []unit
+	if p := us.known.Load(); p != nil {
+		list = *p
+	}
+	for i, u := range list {
+		if u.app == app && u.flow == a.App && u.segment == a.Segment && u.column == string(column) {
+			return firstUnit + uint8(i), true
+		}
+	}
+	if firstUnit+len(list) > maxApp {
+		return uint8(app), false
+	}
+	longer := append(slices.Clip(list), unit{app, a.App, string(column), a.Segment})
+	us.known.Store(&longer)
+	return firstUnit + uint8(len(list)), true
+}
+
+// get returns what of made of code.
+func (us *units) get(code uint8) (u unit, followed bool) {
+	if code < firstUnit {
+		return unit{app: packet.App(code)}, false
+	}
+	if p := us.known.Load(); p != nil && int(code-firstUnit) < len(*p) {
+		return (*p)[code-firstUnit], true
+	}
+	return unit{}, false
+}
+
+// maxTexts bounds how many different texts of info columns are kept.
+const maxTexts = 1 << 14
+
+// shared returns b as a string, the one from before if there was one. For the
+// pass.
+func (v *View) shared(b []byte) string {
+	if t, ok := v.texts[string(b)]; ok {
+		return t
+	}
+	s := string(b)
+	if v.texts == nil {
+		v.texts = make(map[string]string)
+	}
+	if len(v.texts) < maxTexts {
+		v.texts[s] = s
+	}
+	return s
 }
 
 // maxSparse bounds what is kept of rows that need more than a row has.

@@ -28,6 +28,9 @@ type View struct {
 	store    *store.Store
 	session  *Session
 	flows    *flows
+	infos    sparse[string]    // by packet's number: the info column of units that span packets
+	texts    map[string]string // of infos; for the pass
+	text     []byte
 	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
 	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
 
@@ -52,6 +55,7 @@ type View struct {
 	closed    bool
 
 	protocols protocols
+	units     units
 	readers   sync.Pool // of *reader
 	cancel    context.CancelFunc
 	done      chan struct{}

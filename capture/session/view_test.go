@@ -198,6 +198,9 @@ func allFields(r *field.Row) string {
 	all := field.All()
 	for i := range all {
 		f := &all[i]
+		if ofUnits(f.Name) {
+			continue
+		}
 		for _, v := range f.Values(nil, r) {
 			b = append(append(append(b, f.Name...), '='), v.AppendText(nil, f)...)
 			b = append(b, '\n')
@@ -209,6 +212,13 @@ func allFields(r *field.Row) string {
 		}
 	}
 	return string(b)
+}
+
+// ofUnits reports whether a field is read from units that may span packets: a
+// row drawn alone has those of the units that begin in it.
+func ofUnits(name string) bool {
+	head, _, _ := strings.Cut(name, ".")
+	return slices.Contains([]string{"http", "tls", "quic", "x509sat", "x509ce"}, head) || name == "frame.protocols"
 }
 
 // difference returns the lines that a and b do not share.

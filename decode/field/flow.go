@@ -126,7 +126,7 @@ func flowFields() []Field {
 // answer makes a value of what is known of a DNS answer.
 func answer(get func(*flow.Analysis) Value) func(*flow.Analysis, *packet.Facts) Value {
 	return func(a *flow.Analysis, f *packet.Facts) Value {
-		if a.AnswerTo == 0 || f.App == packet.NoApp {
+		if a.AnswerTo == 0 || f.App != packet.AppDNS && f.App != packet.AppMDNS && f.App != packet.AppLLMNR && f.App != packet.AppNBNS {
 			return Value{}
 		}
 		return get(a)

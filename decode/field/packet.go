@@ -59,7 +59,12 @@ func frameFields() []Field {
 			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Packet.Len))) }},
 		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, r.safeText(func(b []byte) []byte { return r.Parser.AppendProtocols(b, r.Packet) }))
+				return append(dst, r.safeText(func(b []byte) []byte {
+					if r.Flow == nil {
+						return r.Parser.AppendProtocols(b, r.Packet)
+					}
+					return flow.AppendProtocols(b, r.Parser, r.Packet, r.Flow)
+				}))
 			}},
 		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, OnRequest: true,
 			get: func(dst []Value, r *Row) []Value { return append(dst, bytesValue(r.Data)) }},
@@ -72,7 +77,12 @@ func frameFields() []Field {
 			}},
 		{Name: "_ws.col.protocol", Type: String, Doc: "protocol column", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
-				return append(dst, r.safeText(func(b []byte) []byte { return r.Parser.AppendProtocol(b, r.Packet) }))
+				return append(dst, r.safeText(func(b []byte) []byte {
+					if r.Flow == nil {
+						return r.Parser.AppendProtocol(b, r.Packet)
+					}
+					return flow.AppendProtocol(b, r.Parser, r.Packet, r.Flow)
+				}))
 			}},
 		{Name: "_ws.col.info", Type: String, Doc: "info column", Cost: FromPayload,
 			get: func(dst []Value, r *Row) []Value {

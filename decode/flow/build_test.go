@@ -36,7 +36,8 @@ type seg struct {
 	seq, ack uint32
 	win      uint16
 	len      int
-	ws       int // window scale option; 0: none
+	data     []byte // instead of len
+	ws       int    // window scale option; 0: none
 	client   uint16
 	server   uint16
 	sack     []uint32
@@ -72,6 +73,7 @@ func (s seg) packet() timed {
 	b = append(be.AppendUint16(b, s.win), 0, 0, 0, 0)
 	b = append(b, opts...)
 	b = append(b, strings.Repeat("x", s.len)...)
+	b = append(b, s.data...)
 	return timed{start + s.at*1000, ip4(6, src, dst, b)}
 }
 

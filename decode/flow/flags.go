@@ -1,10 +1,6 @@
 package flow
 
-import (
-	"strconv"
-
-	"tundump/decode/packet"
-)
+import "strconv"
 
 // Flags is what the TCP analysis found, in Wireshark's terms.
 type Flags uint32
@@ -56,17 +52,6 @@ func (a *Analysis) AppendNotes(dst []byte) []byte {
 		default:
 			dst = append(dst, words[i]...)
 		}
-	}
-	return dst
-}
-
-// AppendInfo appends the value of the field _ws.col.info for a packet whose
-// flow says a of it.
-func AppendInfo(dst []byte, p *packet.Parser, f *packet.Facts, a *Analysis) []byte {
-	dst = p.AppendInfo(a.AppendNotes(dst), f, a.Base)
-	if a.AnswerTo != 0 && a.Proto == packet.NoTransport { // an echo reply
-		dst = strconv.AppendInt(append(dst, " (request in "...), a.AnswerTo, 10)
-		dst = append(dst, ')')
 	}
 	return dst
 }

@@ -32,6 +32,7 @@ import (
 	"net/netip"
 
 	"tundump/decode/packet"
+	"tundump/decode/reasm"
 )
 
 // Options limit a table. Zero stands for the default in each.
@@ -40,7 +41,8 @@ type Options struct {
 	Idle     int64 // nanoseconds after which a flow without packets is forgotten; 0: only when there is no room
 	Segments int   // awaiting acknowledgment, over all flows; 262,144
 	Queries  int   // DNS queries without an answer, and echo requests; 16,384
-	Names    int   // names learnt from DNS answers; 16,384
+	Names    int   // names learnt from DNS answers and TLS clients; 16,384
+	Bytes    int   // kept of units that span packets, over all flows; 32 MiB
 }
 
 // Table is the flows of one capture. It is not safe for concurrent use.
@@ -57,6 +59,11 @@ type Table struct {
 	names   ring[nameKey, string]
 	losses  Losses
 
+	reading reading
+	own     Arena
+	kept    int          // bytes of units that have not ended
+	held    reasm.Memory // bytes that wait for others before them
+
 	parser *packet.Parser
 	quoted packet.Facts
 	dns    packet.DNSMessage
@@ -68,6 +75,7 @@ type Losses struct {
 	Segments int64 // their acknowledgment will not be recognised
 	Queries  int64 // their answer will have no latency
 	Names    int64
+	Units    int64 // of which not all that their fields are read from was kept
 }
 
 // New returns an empty table.
@@ -81,9 +89,11 @@ func New(opt Options) *Table {
 	set(&opt.Segments, 1<<18)
 	set(&opt.Queries, 1<<14)
 	set(&opt.Names, 1<<14)
+	set(&opt.Bytes, 32<<20)
 	t := &Table{opt: opt, flows: make(map[key]*Flow), parser: packet.NewParser()}
 	t.pool.limit = opt.Segments
 	t.asked.limit, t.names.limit = opt.Queries, opt.Names
+	t.held = reasm.Memory{Stream: 256 << 10, Total: opt.Bytes}
 	return t
 }
 
@@ -93,6 +103,34 @@ type Packet struct {
 	Number int64 // in the capture, from 1
 	Time   int64 // nanoseconds since the Unix epoch
 	Facts  *packet.Facts
+	// Arena, if not nil, is where the packet's PDUs are put, which are valid
+	// then until it is reset; else they are until the next call of
+	// Table.Packet.
+	Arena *Arena
+}
+
+// Arena holds the PDUs of packets that are looked at together.
+type Arena struct {
+	pdus  []packet.PDU
+	bytes []byte // of PDUs that no packet has in one piece
+}
+
+// maxArena is the capacity up to which an arena's memory is used again.
+const maxArena = 1 << 18
+
+// Reset makes room: what is in the arena is valid no more.
+func (r *Arena) Reset() {
+	if cap(r.bytes) > maxArena || cap(r.pdus) > maxArena/64 {
+		*r = Arena{}
+	}
+	r.pdus, r.bytes = r.pdus[:0], r.bytes[:0]
+}
+
+// copy returns a copy of b in the arena.
+func (r *Arena) copy(b []byte) []byte {
+	start := len(r.bytes)
+	r.bytes = append(r.bytes, b...)
+	return r.bytes[start:len(r.bytes):len(r.bytes)]
 }
 
 // Analysis is what its flow says of a packet. The zero Analysis is that of a
@@ -106,7 +144,7 @@ type Analysis struct {
 	// Of TCP:
 	Base         packet.Base // what Seq and Ack are counted from, and the sender's window scale
 	Flags        Flags
-	Completeness Completeness // of the flow up to this packet
+	Completeness Completeness // of the flow before this packet, as in tshark
 	InFlight     uint32       // bytes sent and not acknowledged after this packet; 0 if not known
 	DupAck       uint32       // which repetition of DupAckOf's acknowledgment this is; 0 if none
 	DupAckOf     int64        // number of the packet
@@ -114,9 +152,24 @@ type Analysis struct {
 	AckRTT       int64        // nanoseconds since then
 	InitialRTT   int64        // nanoseconds from the SYN to the end of the handshake; 0 until it is known
 
-	// Of DNS and ICMP echo:
+	// Of what it carries: TLS, HTTP/1 or QUIC, put together over segments.
+	App     packet.App   // the flow's
+	Segment Segment      // whether it is part of a unit that ends later; if one ends in it, that is all it says
+	PDUs    []packet.PDU // that end in it; [Packet.Arena] says how long they are valid
+
+	Again Again // instead of PDUs, where the analysis was made again for a packet alone
+
+	// Of DNS, HTTP and ICMP echo:
 	AnswerTo int64 // number of the packet that asked; 0 if none
 	Latency  int64 // nanoseconds since then
+}
+
+// Again is what is left of a packet's PDUs when it is looked at again without
+// those before it: the columns. The fields of its units are those that begin in
+// it then, see [packet.Parser.PDUs].
+type Again struct {
+	Column string // the protocol column; "": there is nothing
+	Info   string // the part of the info column that units have; "": what the packet alone says
 }
 
 // Count is one direction of a flow.
@@ -149,6 +202,8 @@ type Flow struct {
 	newer      *Flow
 	older      *Flow
 	tcp        *tcp
+	dialog     *dialog
+	spoke      [2]bool // by sender: it sent data before there was a dialog
 	lastActive int64
 }
 
@@ -216,6 +271,9 @@ func (t *Table) transport(p *Packet, a *Analysis) {
 	if fl.tcp != nil {
 		fl.tcp.packet(p, second, a, &t.pool)
 	}
+	if fl.dialog != nil || f.PayloadLen > 0 {
+		t.talk(p, fl, second, a)
+	}
 	if f.App != packet.NoApp && !a.Flags.Repeats() {
 		t.answers(p, fl, a)
 	}
@@ -256,6 +314,10 @@ func (t *Table) Flows() iter.Seq[*Flow] {
 		}
 	}
 }
+
+// Kept returns the bytes that are kept of units that have not ended, and of
+// segments that wait for others.
+func (t *Table) Kept() int { return t.kept + t.held.Used() }
 
 // Losses returns what was forgotten so far.
 func (t *Table) Losses() Losses {

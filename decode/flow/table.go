@@ -93,6 +93,8 @@ func (t *Table) create(k key, second bool, f *packet.Facts, now int64) *Flow {
 // reuse begins a new flow with the same ends as old, which stays as it is.
 func (t *Table) reuse(old *Flow, f *packet.Facts, now int64) (_ *Flow, second bool) {
 	old.tcp.release(&t.pool)
+	t.end(old.dialog)
+	old.dialog = nil
 	k, second := keyOf(old.Tunnel, f)
 	fl := t.create(k, second, f, now)
 	t.near[k.slot()] = fl
@@ -115,6 +117,7 @@ func (t *Table) forget(fl *Flow) {
 	if fl.tcp != nil {
 		fl.tcp.release(&t.pool)
 	}
+	t.end(fl.dialog)
 	if t.flows[fl.key] == fl {
 		delete(t.flows, fl.key)
 	}

@@ -93,8 +93,8 @@ func (c *tcp) packet(p *Packet, second bool, a *Analysis, segs *pool) {
 		a.Flags |= ReusedPorts
 		from.base = f.Seq
 	}
-	c.progress(f)
 	a.Completeness = c.complete
+	c.progress(f)
 	if f.TCPHdrLen >= 20 && f.TCPHdrLen <= len(f.Segment) {
 		s := segmentFacts{f, uint32(f.PayloadLen), f.Flags&(packet.SYN|packet.FIN|packet.RST) == 0, p.Time}
 		from.setBase(to, f)

@@ -168,6 +168,10 @@ func confirms(app App, t Transport, b []byte) bool {
 		return confirmsDNS(t, b)
 	case AppMDNS, AppLLMNR:
 		return looksLikeDNS(b)
+	case AppHTTP, AppTLS: // what does not begin there goes on there
+		return true
+	case AppQUIC:
+		return looksLikeQUIC(b)
 	}
 	return false
 }
@@ -184,6 +188,14 @@ func decodable(app App, t Transport, b []byte) bool {
 // looksLike returns the protocol of b by its content alone, where that is
 // beyond doubt.
 func looksLike(t Transport, b []byte) App {
+	switch {
+	case t == TCP && looksLikeHTTP(b):
+		return AppHTTP
+	case t == TCP && looksLikeTLS(b):
+		return AppTLS
+	case t == UDP && looksLikeQUIC(b):
+		return AppQUIC
+	}
 	return NoApp
 }
 
@@ -195,12 +207,19 @@ func (p *Parser) appendAppInfo(dst []byte, f *Facts) (_ []byte, ok bool) {
 		if p.DNS(f, &p.dns) {
 			return p.dns.appendInfo(dst), true
 		}
+	case AppHTTP, AppTLS, AppQUIC:
+		return p.AppendPDUs(dst, len(dst), p.PDUs(f)), true
 	}
 	return dst, false
 }
 
 // appColumn returns what the protocol column says of f.App.
-func (f *Facts) appColumn() string { return apps[f.App].column }
+func (f *Facts) appColumn() string {
+	if f.App == AppTLS {
+		return tlsAlone(f.Payload)
+	}
+	return apps[f.App].column
+}
 
 // appendAppLayers appends the part of frame.protocols above the transport.
 func (f *Facts) appendAppLayers(dst []byte) []byte {

@@ -43,6 +43,8 @@ type Parser struct {
 
 	inside *[maxInside]Facts // packets inside packets, by how deep; made when there is one
 	dns    DNSMessage        // for the info column
+	quic   quicAlone
+	pdus   []PDU // of the packet looked at last
 	tree   treeDecoder
 }
 

@@ -186,7 +186,7 @@ func (p *Printer) packet(r *session.Row, i int) bool {
 	p.line = strconv.AppendInt(p.line, number, 10)
 	p.line = append(p.line, ' ')
 	p.addresses(p.parser.Innermost(f))
-	p.line = p.parser.AppendProtocol(p.line, f)
+	p.line = flow.AppendProtocol(p.line, p.parser, f, &r.Packets[i].Flow)
 	p.line = append(p.line, ' ')
 	p.info(f, &r.Packets[i].Flow)
 	if p.opt.Verbose {
