@@ -79,7 +79,7 @@ func moveActions() []action {
 		act(group, "move.end", keys.Anywhere, "", "to the last line; in a live capture, stay there", plainly((*Model).end), "end", "G"),
 		act(group, "move.left", keys.Rows|keys.Stats, "", "fold; to the parent; to the byte before; the info column back", plainly(func(m *Model) { m.side(-1) }), "left", "h"),
 		act(group, "move.right", keys.Rows|keys.Stats, "", "unfold; to the next byte; the info column on", plainly(func(m *Model) { m.side(1) }), "right", "l"),
-		act(group, "open", keys.Views, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel or finding to its rows", (*Model).open, "enter"),
+		act(group, "open", keys.Views, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel or finding to its rows", (*Model).open, "enter", "ctrl+j"),
 		act(group, "unfold.all", keys.Rows, "", "unfold all that is on the screen, in the tree everything", plainly(func(m *Model) { m.foldAll(true) }), "*"),
 		act(group, "fold.all", keys.Rows, "", "fold everything", plainly(func(m *Model) { m.foldAll(false) }), "_"),
 		act(group, "go", keys.Rows, "", "go to a number, or to a time", plainly((*Model).askPlace), "ctrl+g", "#"),
@@ -172,7 +172,7 @@ func promptActions() []action {
 	const group = "In a prompt or menu"
 	nothing := plainly(func(*Model) {}) // promptKey and pickerKey know them by name
 	return []action{
-		act(group, "prompt.accept", keys.Prompt, "accept", "take what is written or chosen", nothing, "enter"),
+		act(group, "prompt.accept", keys.Prompt, "accept", "take what is written or chosen", nothing, "enter", "ctrl+j"),
 		act(group, "prompt.cancel", keys.Prompt, "cancel", "leave it", nothing, "esc"),
 		act(group, "prompt.complete", keys.Prompt, "complete", "take the completion at the cursor; in a search: where to look", nothing, "tab"),
 		act(group, "prompt.other", keys.Prompt, "", "in a search: what to look for, text, bytes or a regular expression", nothing, "shift+tab"),

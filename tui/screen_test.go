@@ -414,7 +414,7 @@ func TestMouse(t *testing.T) {
 	if d.m.scr().rows().focus != treePane {
 		t.Error("a click in the tree does not go there")
 	}
-	click(80, 30) // a byte selects its node
+	click(90, 26) // a byte selects its node
 	r := d.m.scr().rows()
 	if buf, off := r.hex.Cursor(); r.focus != hexPane || off == 0 || !r.tree.Node().Span.Holds(buf, off) {
 		t.Errorf("byte %d has the node %+v", off, r.tree.Node())

@@ -165,7 +165,12 @@ func (b *builder) message() {
 	if flags := string(ev.Flags.AppendNames(nil)); flags != "" {
 		root.Children = append(root.Children, &Node{Text: "Flags: " + flags, Key: "flags", Span: root.Span})
 	}
-	list := &Node{Text: "Property list, " + m.Encoding.String(), Key: "tunnel.encoding", Span: Span{Record, min(4, len(ev.Raw)), max(len(ev.Raw)-4, 0)}, Open: true}
+	// What was folded for a packet must not be so for the next message.
+	key := "tunnel.encoding"
+	if b.row.Packet != nil {
+		key += " of a packet"
+	}
+	list := &Node{Text: "Property list, " + m.Encoding.String(), Key: key, Span: Span{Record, min(4, len(ev.Raw)), max(len(ev.Raw)-4, 0)}, Open: b.row.Packet == nil}
 	root.Children = append(root.Children, list)
 	b.dictionary(list, m.Root(), 0)
 	for i := range m.Problems {

@@ -33,6 +33,7 @@ func (t *Tree) Set(d *detail.Tree) {
 	if n := t.Node(); n != nil && t.cursor > 0 {
 		key, filter = n.Key, n.Text
 	}
+	above := t.cursor - t.top // the line that the cursor is at stays where it is
 	t.tree = d
 	t.lay()
 	t.cursor, t.top = 0, 0
@@ -57,10 +58,11 @@ func (t *Tree) Set(d *detail.Tree) {
 			}
 		}
 	}
-	t.show()
-	if end := len(t.lines) - t.height; d.Start != nil && key == "" && end > 0 {
-		t.top = min(t.cursor, end) // the packet and not the message first
+	if key == "" {
+		above = 0 // the packet and not the message first
 	}
+	t.top = max(min(t.cursor-above, len(t.lines)-t.height), 0)
+	t.show()
 }
 
 // Detail returns what is shown, nil for nothing.
