@@ -44,6 +44,9 @@ const (
 	flowState
 )
 
+// flowTitles are the columns in words.
+var flowTitles = [...]string{"protocol", "tunnel", "client", "server", "name", "packets up", "bytes up", "packets down", "bytes down", "rate", "round-trip time", "retransmissions", "state"}
+
 func newFlowsTab() *flowsTab {
 	return &flowsTab{by: flowDownBytes, down: true, table: pane.NewTable([]pane.Column{
 		flowProto:       {Title: "Proto", Width: 6, Min: 5},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -252,13 +253,15 @@ func (f *followView) lines(c *Chunk) []string {
 	return out
 }
 
-// dotted writes what cannot be printed as a dot.
+// dotted writes what cannot be printed as a dot. A line that is no UTF-8
+// throughout is no text: only its ASCII is shown.
 func dotted(s string) string {
+	text := utf8.ValidString(s)
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return ' '
-		case r == 0xfffd || packet.UnsafeRune(r):
+		case packet.UnsafeRune(r) || r >= utf8.RuneSelf && !text:
 			return '.'
 		}
 		return r

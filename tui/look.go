@@ -182,18 +182,21 @@ const maxSort = 2_000_000
 
 var errSort = errors.New("too many rows to sort: a filter makes them fewer")
 
-// pickSort asks for the column to sort by; in the flows it is the next one.
+// pickSort asks for the column to sort by.
 func (m *Model) pickSort() tea.Cmd {
 	s := m.scr()
+	p := &picker{title: "Sort by"}
 	if s.view == flowsView {
-		s.flows.sortBy((s.flows.by + 1) % len(s.flows.table.Columns))
+		for i, title := range flowTitles {
+			p.choices = append(p.choices, choice{title, "", "", func(*Model) tea.Cmd { s.flows.sortBy(i); return nil }, ""})
+		}
+		m.pick(p)
 		return nil
 	}
 	r := s.rows()
 	if r == nil {
 		return nil
 	}
-	p := &picker{title: "Sort by"}
 	for i := range r.columns {
 		c := &r.columns[i]
 		title := c.Title

@@ -333,6 +333,13 @@ func TestColumnsSortTimes(t *testing.T) {
 	}
 	d.keys("s enter")
 	d.lacks("sorted by")
+	d.keys("3 s")
+	d.text("server")
+	d.keys("enter")
+	d.wants("Server↑")
+	d.keys("S")
+	d.wants("Server↓")
+	d.keys("2")
 	d.keys("t")
 	d.wants("22:13:20.0")
 	d.keys("t t t")
