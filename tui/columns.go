@@ -171,8 +171,7 @@ func (c *cellMaker) style(r *Row) paint.Style {
 	case f.Transport == packet.TCP && f.Flags&packet.RST != 0:
 		return paint.RowReset
 	}
-	c.buf = f.AppendProtocol(c.buf[:0])
-	switch name := string(c.buf); {
+	switch name := protocolCell(c, r); {
 	case name == "DNS" || name == "MDNS":
 		return paint.RowDNS
 	case name == "HTTP" || len(name) > 4 && name[:4] == "HTTP":
@@ -326,7 +325,7 @@ func protocolCell(c *cellMaker, r *Row) string {
 	if r.Packet == nil {
 		return ""
 	}
-	c.buf = r.Packet.AppendProtocol(c.buf[:0])
+	c.buf = flow.AppendProtocol(c.buf[:0], c.parser, r.Packet, analysisOf(r))
 	return string(c.buf)
 }
 
@@ -334,13 +333,16 @@ func infoCell(c *cellMaker, r *Row) string {
 	if r.Packet == nil {
 		return ""
 	}
-	var none flow.Analysis
-	a := r.Flow
-	if a == nil {
-		a = &none
-	}
-	c.buf = flow.AppendInfo(c.buf[:0], c.parser, r.Packet, a)
+	c.buf = flow.AppendInfo(c.buf[:0], c.parser, r.Packet, analysisOf(r))
 	return string(c.buf)
+}
+
+// analysisOf is what the row's flow says of it, nothing if it has none.
+func analysisOf(r *Row) *flow.Analysis {
+	if r.Flow != nil {
+		return r.Flow
+	}
+	return &flow.Analysis{}
 }
 
 // thousands writes a number with separators.

@@ -111,6 +111,9 @@ func (f *fake) addPacket(ev decode.Event, message, index int, data []byte, famil
 	var facts packet.Facts
 	f.parser.Facts(data, &facts)
 	f.table.Packet(flow.Packet{Tunnel: ev.Tunnel, Number: int64(len(f.packets) + 1), Time: ev.Time, Facts: &facts}, &p.flow)
+	// A packet is looked at again alone.
+	p.flow.Again = flow.Again{Column: string(flow.AppendProtocol(nil, f.parser, &facts, &p.flow)), Info: string(p.flow.AppendKept(nil, f.parser, &facts))}
+	p.flow.PDUs = nil
 	f.packets = append(f.packets, p)
 }
 

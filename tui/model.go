@@ -210,10 +210,13 @@ func (m *Model) changed(msg changedMsg) []tea.Cmd {
 		return []tea.Cmd{m.waitFor(msg.s)}
 	case errors.Is(msg.err, io.EOF):
 		msg.s.final = true
+		m.dirty = m.dirty || msg.s == m.scr()
 		if !msg.s.paused { // a selection may have ended since the last state
 			msg.s.grown()
 		}
-		m.dirty = m.dirty || msg.s == m.scr()
+		if msg.s.selecting() { // it began while this was on its way
+			m.again(msg.s)
+		}
 	case errors.Is(msg.err, context.Canceled):
 		msg.s.final = true
 	default:

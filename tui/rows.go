@@ -39,7 +39,6 @@ type rowsView struct {
 
 	filtered bool // the screen's filter is applied
 	sel      Selection
-	awaited  bool     // sel is new: it may change what was complete
 	order    *sorting // nil: as in the capture
 	anchor   int      // where the cursor was when the filter was changed; -1 for nowhere
 
@@ -166,7 +165,6 @@ func (r *rowsView) applyFilter(f *filter.Filter) {
 	r.order = nil
 	if f != nil {
 		r.sel = r.s.src.Select(r.kind, f)
-		r.awaited = true
 		if was && !r.list.Follow {
 			r.anchor = pos
 		}
@@ -195,11 +193,6 @@ func (r *rowsView) current() (rowAt, bool) {
 // cursor, as far as they are not there.
 func (r *rowsView) want(m *Model, s *screen) []tea.Cmd {
 	var cmds []tea.Cmd
-	if r.awaited && s.final { // the selection makes a complete capture change once more
-		s.final = false
-		cmds = append(cmds, m.waitFor(s))
-	}
-	r.awaited = false
 	if rows, packets := r.list.Need(); !r.fetching && len(rows)+len(packets) > 0 {
 		r.fetching = true
 		cmds = append(cmds, r.fetch(s.ctx, s.src, m.set.Colours == "off", rows, packets))

@@ -114,6 +114,18 @@ func (s *screen) rows() *rowsView {
 	return s.lists[s.view]
 }
 
+// selecting reports whether a selection is still at work.
+func (s *screen) selecting() bool {
+	for _, r := range s.lists {
+		if r.sel != nil && r.sel.Err() == nil {
+			if done, all := r.sel.Progress(); done < all {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // place says where keys go.
 func (m *Model) place() keys.Where {
 	s := m.scr()
