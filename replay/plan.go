@@ -124,8 +124,8 @@ type Expected struct {
 // TunnelInfo is what a recording says of a tunnel.
 type TunnelInfo struct {
 	Number uint32
-	// Record is the last message of the server's that had a configuration with
-	// an address, or the last one with any; nil if there was none.
+	// Record is the last openResult that had a configuration, else the first
+	// message of the server's that had one; nil if there was none.
 	Record  []byte
 	Packets [2]int64 // by direction
 	// Clients counts the packets that the client sent from each address, and

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
 
 	"tundump/capture/pcapng"
 	"tundump/replay/netstack"
@@ -32,7 +33,7 @@ func TestReplayTUN(t *testing.T) {
 	r := record4Replay(t, program)
 	for name, f := range map[string]func(*testing.T, *recordedSession, *lab){
 		"Same": replaySame, "Drops": replayDrops, "OneChange": replayOneChange, "Bytes": replayBytes, "Mapped": replayMapped, "Assigned": replayAssigned,
-		"ServerSide": replayServerSide, "Refused": replayRefused, "Down": replayDown,
+		"ServerSide": replayServerSide, "Refused": replayRefused, "Down": replayDown, "Signals": replaySignals,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newHost(t, program)
@@ -551,5 +552,35 @@ func replayDown(t *testing.T, r *recordedSession, l *lab) {
 	}
 	if err := <-p.done; !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(last, "not taken by the device") && !strings.Contains(last, "took none") {
 		t.Errorf("%v, %s", err, last)
+	}
+}
+
+// SIGUSR1 pauses, SIGCONT goes on.
+func replaySignals(t *testing.T, r *recordedSession, l *lab) {
+	l.respond(t)
+	p := l.start(t, "host", "replay", r.file, "--tun=held0", "-p", "2000", "--stats", "0.2")
+	p.wait(t, `device (held0) is up`)
+	if err := p.cmd.Process.Signal(unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	sent := func() string { return p.wait(t, `(\d+) packets?, .* sent in`) }
+	for last := ""; ; { // what it does not send while two lines are printed, it does not send
+		now := sent()
+		if now == last {
+			break
+		}
+		last = now
+	}
+	if held := sent(); held == fmt.Sprint(len(r.sent)) {
+		t.Log("it was over before the signal came")
+	}
+	if err := p.cmd.Process.Signal(unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-p.done; err != nil {
+		t.Errorf("%v\n%s", err, p.stdout.String())
+	}
+	if !strings.Contains(p.stdout.String(), fmt.Sprintf("%d packets", len(r.sent))) {
+		t.Error(p.stdout.String())
 	}
 }
