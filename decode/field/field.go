@@ -165,7 +165,7 @@ func distance(a, b string, limit int) int {
 	return row[len(b)]
 }
 
-var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), flowFields(), dnsFields(), httpFields(), tlsFields(), quicFields())
+var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), flowFields(), networkFields(), dnsFields(), dhcpFields(), smallFields(), httpFields(), tlsFields(), quicFields())
 
 var index = func() map[string]int {
 	m := make(map[string]int, len(table))

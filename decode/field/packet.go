@@ -98,7 +98,7 @@ func frameFields() []Field {
 
 func ipFields() []Field {
 	is := func(version uint8) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Version == version && f.Header != nil }
+		return func(f *packet.Facts) bool { return f.Version == version && f.HdrLen > 0 }
 	}
 	v4 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(4), get) }
 	v6 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(6), get) }
@@ -119,14 +119,16 @@ func ipFields() []Field {
 		return f
 	}
 	return []Field{
-		fact("ip.version", Uint, "IP version, of IPv4", v4(func(f *packet.Facts) Value { return uintValue(4) })),
-		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.Header[0]&15) * 4) })),
+		fact("ip.version", Uint, "IP version, 4 or 6", where(func(f *packet.Facts) bool { return f.HdrLen > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.Version)) })),
+		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPHdrLen())) })),
 		hexFact("ip.dsfield", 2, "differentiated services field", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
 		fact("ip.len", Uint, "total length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TotalLen)) })),
 		hexFact("ip.id", 4, "identification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) })),
 		fact("ip.flags.df", Bool, "don't fragment", v4(func(f *packet.Facts) Value { return boolValue(f.DF) })),
 		fact("ip.flags.mf", Bool, "more fragments", v4(func(f *packet.Facts) Value { return boolValue(f.MF) })),
 		fact("ip.frag_offset", Uint, "fragment offset, in units of 8 bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset / 8)) })),
+		fact("ip.dsfield.dscp", Uint, "differentiated services codepoint", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField >> 2)) })),
+		fact("ip.dsfield.ecn", Uint, "explicit congestion notification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField & 3)) })),
 		fact("ip.ttl", Uint, "time to live", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
 		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
 		hexFact("ip.checksum", 4, "header checksum", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) })),
@@ -135,6 +137,7 @@ func ipFields() []Field {
 		fact("ip.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 4, f) }),
 		both("ip.addr", 4, "source or destination address"),
 		fact("ipv6.version", Uint, "IP version, of IPv6", v6(func(f *packet.Facts) Value { return uintValue(6) })),
+		hexFact("ipv6.tclass", 8, "traffic class", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
 		hexFact("ipv6.flow", 6, "flow label", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) })),
 		fact("ipv6.plen", Uint, "payload length in bytes", v6(func(f *packet.Facts) Value { return uintValue(uint64(max(0, f.TotalLen-40))) })),
 		fact("ipv6.nxt", Uint, "next header", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
@@ -152,7 +155,10 @@ func transportFields() []Field {
 	whole := func(t packet.Transport) func(*packet.Facts) bool {
 		return func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete && !f.IsFragment() }
 	}
-	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.TCP), get) }
+	// Of the TCP header that an ICMP error quotes there are the ports alone.
+	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value {
+		return where(func(f *packet.Facts) bool { return whole(packet.TCP)(f) && f.Carried != packet.Quoted }, get)
+	}
 	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
 	ports := func(name string, t packet.Transport) Field {
 		of := is(t)
@@ -200,6 +206,19 @@ func transportFields() []Field {
 		fact("tcp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", tcp(status)),
 		fact("tcp.options.mss_val", Uint, "maximum segment size option", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.MSS > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MSS)) })),
 		fact("tcp.options.wscale.shift", Uint, "window scale option: shift count", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.WScale >= 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.WScale)) })),
+		fact("tcp.urgent_pointer", Uint, "urgent pointer", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Urgent)) })),
+		fact("tcp.options.timestamp.tsval", Uint, "timestamp option: value", tcp(func(f *packet.Facts) Value {
+			if !f.HasTS {
+				return Value{}
+			}
+			return uintValue(uint64(f.TSVal))
+		})),
+		fact("tcp.options.timestamp.tsecr", Uint, "timestamp option: echo", tcp(func(f *packet.Facts) Value {
+			if !f.HasTS {
+				return Value{}
+			}
+			return uintValue(uint64(f.TSEcr))
+		})),
 		fact("udp.srcport", Uint, "source port", where(is(packet.UDP), src)),
 		fact("udp.dstport", Uint, "destination port", where(is(packet.UDP), dst)),
 		ports("udp.port", packet.UDP),
@@ -211,54 +230,14 @@ func transportFields() []Field {
 		fact("icmp.ident", Uint, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
 		fact("icmp.seq", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
 		fact("icmp.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),
+		hexFact("icmp.checksum", 4, "checksum", where(whole(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
+		fact("icmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMP), status)),
+		hexFact("icmpv6.checksum", 4, "checksum", where(whole(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
+		fact("icmpv6.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMPv6), status)),
+		hexFact("icmpv6.echo.identifier", 4, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
+		fact("icmpv6.echo.sequence_number", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
+		fact("icmpv6.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),
 		fact("icmpv6.type", Uint, "type", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
 		fact("icmpv6.code", Uint, "code", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
 	)
-}
-
-func dnsFields() []Field {
-	message := func(name string, t Type, hex int, doc string, get func([]Value, *packet.DNSMessage) []Value) Field {
-		return Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, Hex: hex, get: func(dst []Value, r *Row) []Value {
-			if m := r.dns(); m != nil {
-				return get(dst, m)
-			}
-			return dst
-		}}
-	}
-	records := func(name string, rtype uint16, t Type, doc string, get func(packet.DNSRecord) Value) Field {
-		return message(name, t, 0, doc, func(dst []Value, m *packet.DNSMessage) []Value {
-			for _, rec := range m.Records {
-				if rec.Type == rtype {
-					dst = append(dst, get(rec))
-				}
-			}
-			return dst
-		})
-	}
-	addr := func(r packet.DNSRecord) Value { return addrValue(r.Addr) }
-	return []Field{
-		message("dns.id", Uint, 4, "transaction identifier", func(dst []Value, m *packet.DNSMessage) []Value { return append(dst, uintValue(uint64(m.ID))) }),
-		message("dns.flags.response", Bool, 0, "it is an answer", func(dst []Value, m *packet.DNSMessage) []Value { return append(dst, boolValue(m.Response)) }),
-		message("dns.flags.rcode", Uint, 0, "response code of an answer", func(dst []Value, m *packet.DNSMessage) []Value {
-			if !m.Response {
-				return dst
-			}
-			return append(dst, uintValue(uint64(m.RCode)))
-		}),
-		message("dns.qry.name", String, 0, "name asked for", func(dst []Value, m *packet.DNSMessage) []Value {
-			for _, q := range m.Questions {
-				dst = append(dst, safeBytes(q.Name))
-			}
-			return dst
-		}),
-		message("dns.qry.type", Uint, 0, "type asked for", func(dst []Value, m *packet.DNSMessage) []Value {
-			for _, q := range m.Questions {
-				dst = append(dst, uintValue(uint64(q.Type)))
-			}
-			return dst
-		}),
-		records("dns.a", 1, Addr, "address in an A record", addr),
-		records("dns.aaaa", 28, Addr, "address in an AAAA record", addr),
-		records("dns.cname", 5, String, "name in a CNAME record", func(r packet.DNSRecord) Value { return safeBytes(r.Data) }),
-	}
 }

@@ -172,6 +172,24 @@ func confirms(app App, t Transport, b []byte) bool {
 		return true
 	case AppQUIC:
 		return looksLikeQUIC(b)
+	case AppNBNS:
+		return confirmsNBNS(b)
+	case AppDHCP:
+		return confirmsDHCP(b)
+	case AppDHCPv6:
+		return confirmsDHCPv6(b)
+	case AppNTP:
+		return confirmsNTP(b)
+	case AppSSDP:
+		return confirmsSSDP(b)
+	case AppSTUN:
+		return looksLikeSTUN(b)
+	case AppWireGuard:
+		return looksLikeWireGuard(b)
+	case AppOpenVPN:
+		return confirmsOpenVPN(t, b)
+	case AppSSH:
+		return confirmsSSH(b)
 	}
 	return false
 }
@@ -179,7 +197,7 @@ func confirms(app App, t Transport, b []byte) bool {
 // decodable reports whether b, which the user says is app, can be read as it.
 func decodable(app App, t Transport, b []byte) bool {
 	switch app {
-	case AppDNS, AppMDNS, AppLLMNR, AppNBNS: // the decoder wants a header
+	case AppDNS, AppMDNS, AppLLMNR, AppNBNS, AppDHCP, AppDHCPv6, AppNTP: // the decoders want a header
 		return confirms(app, t, b)
 	}
 	return true
@@ -195,6 +213,10 @@ func looksLike(t Transport, b []byte) App {
 		return AppTLS
 	case t == UDP && looksLikeQUIC(b):
 		return AppQUIC
+	case looksLikeSTUN(b):
+		return AppSTUN
+	case t == UDP && looksLikeWireGuard(b):
+		return AppWireGuard
 	}
 	return NoApp
 }
@@ -209,14 +231,39 @@ func (p *Parser) appendAppInfo(dst []byte, f *Facts) (_ []byte, ok bool) {
 		}
 	case AppHTTP, AppTLS, AppQUIC:
 		return p.AppendPDUs(dst, len(dst), p.PDUs(f)), true
+	case AppNBNS:
+		return f.appendNBNS(dst), true
+	case AppDHCP:
+		return f.appendDHCP(dst), true
+	case AppDHCPv6:
+		return f.appendDHCPv6(dst), true
+	case AppNTP:
+		return f.appendNTP(dst), true
+	case AppSSDP:
+		return appendFirstLine(dst, f.Payload), true
+	case AppSTUN:
+		return f.appendSTUN(dst), true
+	case AppWireGuard:
+		return f.appendWireGuard(dst), true
+	case AppOpenVPN:
+		return f.appendOpenVPN(dst), true
+	case AppSSH:
+		return f.appendSSH(dst), true
 	}
 	return dst, false
 }
 
 // appColumn returns what the protocol column says of f.App.
 func (f *Facts) appColumn() string {
-	if f.App == AppTLS {
+	switch f.App {
+	case AppTLS:
 		return tlsAlone(f.Payload)
+	case AppSSH:
+		return f.sshColumn()
+	case AppDHCP:
+		if dhcpType(f.Payload) == 0 {
+			return "BOOTP"
+		}
 	}
 	return apps[f.App].column
 }
@@ -231,6 +278,24 @@ func (t *treeBuilder) app() []Node {
 	switch t.f.App {
 	case AppDNS, AppMDNS, AppLLMNR:
 		return t.dns()
+	case AppDHCP:
+		return t.itemTree("Dynamic Host Configuration Protocol")
+	case AppDHCPv6:
+		return t.itemTree("DHCPv6")
+	case AppNTP:
+		return t.itemTree("Network Time Protocol")
+	case AppSTUN:
+		return t.itemTree("Session Traversal Utilities for NAT")
+	case AppWireGuard:
+		return t.itemTree("WireGuard Protocol")
+	case AppNBNS:
+		return t.itemTree("NetBIOS Name Service")
+	case AppSSDP:
+		return t.itemTree("Simple Service Discovery Protocol")
+	case AppOpenVPN:
+		return t.itemTree("OpenVPN Protocol")
+	case AppSSH:
+		return t.itemTree("SSH Protocol")
 	}
 	return nil
 }

@@ -53,7 +53,9 @@ func Fold(s uint64) uint16 {
 func (f *Facts) verify() {
 	s := f.Segment
 	switch {
-	case !f.L4Complete || f.IsFragment() || f.Problem == ProblemCut:
+	case !f.L4Complete || f.IsFragment():
+		return
+	case f.Transport > UDPLite:
 		return
 	case f.Transport == UDP && f.L4Checksum == 0 && f.Version == 4:
 		f.L4Status = NotPresent
@@ -63,6 +65,9 @@ func (f *Facts) verify() {
 			return
 		}
 		s = s[:f.UDPLen]
+	}
+	if f.Carried == Quoted || f.TotalLen > f.Len && !f.Joined {
+		return
 	}
 	pseudo := uint64(0)
 	if f.Transport != ICMP {

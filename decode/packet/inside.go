@@ -28,6 +28,7 @@ func (p *Parser) Inside(f *Facts, depth int) *Facts {
 	}
 	g := &p.inside[depth]
 	p.Facts(f.Payload, g)
+	g.Carried = max(f.Carries, f.Carried)
 	return g
 }
 
@@ -60,6 +61,7 @@ const (
 	etherPPP    = 0x880b
 	etherERSPAN = 0x88be
 	etherERSP3  = 0x22eb
+	etherCMD    = 0x8909 // Cisco metadata
 	etherIPv4   = 0x0800
 	etherIPv6   = 0x86dd
 	etherVLAN   = 0x8100
@@ -84,7 +86,7 @@ func (f *Facts) gre(s []byte) {
 	}
 	for w.next() {
 	}
-	if w.ip {
+	if w.ip && !f.IsFragment() {
 		f.carries(Encapsulated, w.rest)
 	}
 }
@@ -135,6 +137,8 @@ func (w *unwrapper) next() bool {
 		return w.ethernet("eth:ethertype", 12)
 	case etherVLAN, etherQinQ:
 		return w.ethernet("vlan:ethertype", 2)
+	case etherCMD:
+		return w.ethernet("cmd", 6)
 	case etherERSPAN:
 		return w.skip("erspan", 8, etherTEB)
 	case etherERSP3:

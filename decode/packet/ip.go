@@ -79,6 +79,14 @@ func (f *Facts) ipv4(b []byte) (segment []byte, ok bool) {
 	return b[f.HdrLen:end], true
 }
 
+// IPHdrLen returns the length of the IP header alone, IPv4's with its options.
+func (f *Facts) IPHdrLen() int {
+	if f.Version == 4 && f.Header != nil {
+		return f.ipv4HdrLen()
+	}
+	return min(f.HdrLen, 60)
+}
+
 // ipv4HdrLen returns the length of the IPv4 header with its options.
 func (f *Facts) ipv4HdrLen() int { return int(f.Header[0]&15) * 4 }
 

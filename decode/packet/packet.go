@@ -213,6 +213,7 @@ type Facts struct {
 	Payload    []byte
 	PayloadLen int
 	Carries    Inside
+	Carried    Inside // how this packet itself is carried, if Parser.Inside returned it
 }
 
 // TCP flags, as in Facts.Flags and the field tcp.flags.

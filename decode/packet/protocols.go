@@ -31,7 +31,7 @@ func (f *Facts) appendLayers(dst []byte) []byte {
 	switch {
 	case f.App != NoApp:
 		return f.appendAppLayers(dst)
-	case f.Transport == GRE:
+	case f.Transport == GRE && !f.IsFragment():
 		dst = f.appendGRE(dst)
 	}
 	if f.Carries == NotInside && f.hasData() {

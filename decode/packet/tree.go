@@ -126,6 +126,12 @@ func (t *treeBuilder) segment() []Node {
 		case ICMP, ICMPv6:
 			return t.icmp()
 		}
+		if nodes := t.rare(); nodes != nil {
+			return nodes
+		}
+	}
+	if f.Carries == Encapsulated && t.depth < maxInside {
+		return t.inner()
 	}
 	if len(f.Segment) == 0 {
 		return nil

@@ -3,7 +3,6 @@ package packet
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 
 	"github.com/google/gopacket/layers"
 )
@@ -142,10 +141,6 @@ func icmpFields(f *Facts) []field {
 		list = append(list, field{"icmp.mtu", "MTU of next hop", 6, 2, func(f *Facts) string { return fmt.Sprint(f.MTU) }})
 	case f.Transport == ICMPv6 && f.Type == 2:
 		list = append(list, field{"icmpv6.mtu", "MTU", 4, 4, func(f *Facts) string { return fmt.Sprint(f.MTU) }})
-	case f.Transport == ICMPv6 && (f.Type == 135 || f.Type == 136):
-		list = append(list, field{"icmpv6.nd.target_address", "Target Address", 8, 16, func(f *Facts) string {
-			return netip.AddrFrom16([16]byte(f.Segment[8:])).String()
-		}})
 	}
 	return list
 }
@@ -176,6 +171,7 @@ func (t *treeBuilder) icmp() []Node {
 		have = 2
 	}
 	kids := t.fields(icmpFields(f), f.HdrLen, have)
+	kids = append(kids, t.items(f.HdrLen)...)
 	switch {
 	case f.PayloadLen == 0:
 	case f.Carries == Quoted && t.depth < maxInside:
