@@ -60,6 +60,10 @@ func New(st *store.Store) *Session {
 	return s
 }
 
+// DecodeAs says what certain ports carry, whatever is usual. It is for before
+// the first row.
+func (s *Session) DecodeAs(as map[packet.Port]packet.App) { s.parser.DecodeAs = as }
+
 // Tunnel is what is known of one tunnel so far.
 type Tunnel struct {
 	Number    uint32

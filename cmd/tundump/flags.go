@@ -26,6 +26,7 @@ type printFlags struct {
 	options []string
 	stamp   string
 	noNames bool
+	decode  []string
 	filter  filterFlag
 	opt     output.Options
 	quiet   bool
@@ -38,6 +39,7 @@ func (p *printFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVarP(&p.options, "option", "E", nil, "option of -T fields: header=y, separator=,")
 	f.BoolVarP(&p.opt.Detail, "detail", "V", false, "print the full tree of each row")
 	f.BoolVarP(&p.opt.Hex, "hex", "x", false, "print the bytes of each row")
+	f.StringArrayVarP(&p.decode, "decode-as", "d", nil, "take a port's packets for a protocol: tcp.port==8443,http; repeatable")
 	f.StringVarP(&p.stamp, "time", "t", "a", "time stamps: a time of day, ad with date, d since the line before, r since the first, e since 1970")
 	f.BoolVarP(&p.opt.Verbose, "verbose", "v", false, "print more in each line, measurements and notes")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "print nothing but the summary")
@@ -70,6 +72,9 @@ func (p *printFlags) outputOptions() (output.Options, error) {
 		return o, usage(fmt.Errorf("-T fields: which? name them with -e"))
 	}
 	var err error
+	if o.DecodeAs, err = parseDecodeAs(p.decode); err != nil {
+		return o, usage(err)
+	}
 	if o.Stamp, err = output.ParseStamp(p.stamp); err != nil {
 		return o, usage(fmt.Errorf("-t: %w", err))
 	}

@@ -23,6 +23,9 @@ var errEnough = errors.New("enough was printed")
 // pass prints the rows of st, which s passes over, until the capture is
 // complete, ctx is done or enough was printed. A nil printer prints nothing.
 func pass(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {
+	if p != nil {
+		s.DecodeAs(p.DecodeAs())
+	}
 	err := rows(ctx, s, st, p)
 	if p != nil {
 		if ferr := p.Flush(); err == nil && ferr != nil {

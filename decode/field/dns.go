@@ -12,6 +12,7 @@ func dnsFields() []Field {
 		{"dns.flags.opcode", Uint, 0, "what is asked for: 0 a query"},
 		{"dns.flags.authoritative", Bool, 0, "the server is an authority for the domain"},
 		{"dns.flags.truncated", Bool, 0, "the message is cut"},
+		{"dns.flags.tentative", Bool, 0, "LLMNR: the name is not yet known to be the sender's"},
 		{"dns.flags.recdesired", Bool, 0, "recursion is desired"},
 		{"dns.flags.recavail", Bool, 0, "recursion is available"},
 		{"dns.flags.z", Bool, 0, "reserved bit"},

@@ -6,30 +6,22 @@ import (
 
 // item makes a field out of the values that a protocol is decoded into on
 // request. A packet may have several, those of packets inside it among them.
-func item(t Type, doc string, applies func(*packet.Facts) bool, names ...string) []Field {
-	list := make([]Field, len(names))
-	for i, name := range names {
-		list[i] = Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, get: func(dst []Value, r *Row) []Value {
-			for depth, f := 0, r.Packet; f != nil; depth++ {
-				if applies(f) {
-					r.Parser.Items(f, func(it *packet.Item) bool {
-						if it.Name == name {
-							dst = append(dst, itemValue(it))
-						}
-						return true
-					})
-				}
-				f = r.Parser.Inside(f, depth)
-			}
+func item(t Type, doc string, applies func(*packet.Facts) bool, name string) Field {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, get: func(dst []Value, r *Row) []Value {
+		if r.Packet.Carries == packet.NotInside && !applies(r.Packet) {
 			return dst
-		}}
-	}
-	return list
+		}
+		list := r.items()
+		for i := range list {
+			if list[i].Name == name {
+				dst = append(dst, r.itemValue(&list[i]))
+			}
+		}
+		return dst
+	}}
 }
 
-// itemValue copies what the item aliases of a decoder's memory; bytes of the
-// packet it does not.
-func itemValue(it *packet.Item) Value {
+func (r *Row) itemValue(it *packet.Item) Value {
 	switch it.Kind {
 	case packet.KindUint:
 		return uintValue(it.Num)
@@ -38,13 +30,15 @@ func itemValue(it *packet.Item) Value {
 	case packet.KindBool:
 		return boolValue(it.Num != 0)
 	case packet.KindText:
-		return stringValue(string(it.Raw))
+		return Value{Type: String, text: aliased(it.Raw)}
+	case packet.KindSafe:
+		return safeBytes(it.Raw)
 	case packet.KindBytes:
 		return bytesValue(it.Raw)
 	case packet.KindAddr:
 		return addrValue(it.Addr)
 	}
-	return safeValue(string(it.AppendValue(nil)))
+	return r.safeText(it.AppendValue)
 }
 
 // entry is a line of a table of items.
@@ -58,7 +52,7 @@ type entry struct {
 func entries(applies func(*packet.Facts) bool, list []entry) []Field {
 	fields := make([]Field, 0, len(list))
 	for _, e := range list {
-		f := item(e.typ, e.doc, applies, e.name)[0]
+		f := item(e.typ, e.doc, applies, e.name)
 		f.Hex = e.hex
 		fields = append(fields, f)
 	}

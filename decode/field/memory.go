@@ -6,9 +6,9 @@ import "tundump/decode/packet"
 // need no allocation. Where a row has one, its values are valid until Reset.
 type Memory struct {
 	text  []byte
-	dns   packet.DNSMessage
-	asked *packet.Facts // whose DNS message it is
-	isDNS bool
+	list  []packet.Item
+	asked *packet.Facts // whose items they are
+	add   func(*packet.Item) bool
 }
 
 // Reset gives everything back that was made since the last Reset. It must be
@@ -29,21 +29,37 @@ func (r *Row) safeText(write func(dst []byte) []byte) Value {
 	return safeBytes(m.text[at:])
 }
 
-// dns returns the packet's DNS message, decoded once for all its fields; nil
-// if it carries none.
-func (r *Row) dns() *packet.DNSMessage {
-	if r.Packet.App == packet.NoApp {
-		return nil
-	}
+// items returns what the packet, and those inside it, are decoded into on
+// request: once for all fields.
+func (r *Row) items() []packet.Item {
 	m := r.Memory
 	if m == nil {
 		m = new(Memory)
 	}
-	if m.asked != r.Packet {
-		m.asked, m.isDNS = r.Packet, r.Parser.DNS(r.Packet, &m.dns)
+	if m.asked == r.Packet {
+		return m.list
 	}
-	if !m.isDNS {
-		return nil
+	if m.add == nil {
+		m.add = m.take
 	}
-	return &m.dns
+	m.asked, m.list = r.Packet, m.list[:0]
+	for depth, f := 0, r.Packet; f != nil; depth++ {
+		r.Parser.Items(f, m.add)
+		f = r.Parser.Inside(f, depth)
+	}
+	return m.list
+}
+
+// maxItems limits what is kept of one packet.
+const maxItems = 1 << 14
+
+// take keeps an item; what it aliases of a decoder is copied.
+func (m *Memory) take(it *packet.Item) bool {
+	m.list = append(m.list, *it)
+	if it.Kind == packet.KindSafe {
+		at := len(m.text)
+		m.text = append(m.text, it.Raw...)
+		m.list[len(m.list)-1].Raw = m.text[at:]
+	}
+	return len(m.list) < maxItems
 }

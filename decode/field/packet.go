@@ -157,7 +157,8 @@ func transportFields() []Field {
 	}
 	// Of the TCP header that an ICMP error quotes there are the ports alone.
 	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value {
-		return where(func(f *packet.Facts) bool { return whole(packet.TCP)(f) && f.Carried != packet.Quoted }, get)
+		of := whole(packet.TCP)
+		return where(func(f *packet.Facts) bool { return of(f) && f.Carried != packet.Quoted }, get)
 	}
 	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
 	ports := func(name string, t packet.Transport) Field {
@@ -175,12 +176,14 @@ func transportFields() []Field {
 	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
 	status := func(f *packet.Facts) Value { f.Verify(); return uintValue(uint64(f.L4Status.Number())) }
 	payload := func(name string, t packet.Transport) Field {
-		return Field{Name: name, Type: Bytes, Doc: "bytes of payload", Cost: FromPacket, OnRequest: true, get: func(dst []Value, r *Row) []Value {
-			if f := r.Packet; f.Transport == t && len(f.Payload) > 0 {
-				return append(dst, bytesValue(f.Payload))
+		f := fact(name, Bytes, "bytes of payload", where(whole(t), func(f *packet.Facts) Value {
+			if len(f.Payload) == 0 {
+				return Value{}
 			}
-			return dst
-		}}
+			return bytesValue(f.Payload)
+		}))
+		f.OnRequest = true
+		return f
 	}
 	list := []Field{
 		payload("tcp.payload", packet.TCP),

@@ -125,6 +125,8 @@ func (e *emitter) dhcp() {
 	e.addr("dhcp.cookie", "Magic cookie", 236, 4)
 	dhcpOptions(e.b, func(code uint8, off, n int) bool {
 		if code == 255 {
+			// Zero is the type that tshark gives the end.
+			e.emit(Item{Name: "dhcp.option.type", Label: "Option", Kind: KindUint, Word: "End"}, off-1, 1)
 			return false
 		}
 		e.emit(Item{Name: "dhcp.option.type", Label: "Option", Kind: KindUint, Num: uint64(code), Word: dhcpOptionTable[code].label}, off-2, n+2)

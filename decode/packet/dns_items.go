@@ -15,6 +15,14 @@ func (m *DNSMessage) items(e *emitter) {
 		bit("dns.flags.authoritative", "Authoritative", 10)
 	}
 	bit("dns.flags.truncated", "Truncated", 9)
+	if e.f.App == AppLLMNR { // RFC 4795, section 2.1.1: the other bits are another
+		bit("dns.flags.tentative", "Tentative", 8)
+		if m.Response {
+			e.bits("dns.flags.rcode", "Reply code", 2, 2, f&15, KindUint)
+		}
+		m.sections(e)
+		return
+	}
 	bit("dns.flags.recdesired", "Recursion desired", 8)
 	if m.Response {
 		bit("dns.flags.recavail", "Recursion available", 7)
@@ -27,6 +35,11 @@ func (m *DNSMessage) items(e *emitter) {
 	if m.Response {
 		e.bits("dns.flags.rcode", "Reply code", 2, 2, f&15, KindUint)
 	}
+	m.sections(e)
+}
+
+// sections yields the counts, the questions and the records.
+func (m *DNSMessage) sections(e *emitter) {
 	for i, name := range [...]string{"dns.count.queries", "dns.count.answers", "dns.count.auth_rr", "dns.count.add_rr"} {
 		e.uint(name, [...]string{"Questions", "Answer RRs", "Authority RRs", "Additional RRs"}[i], 4+2*i, 2, 0)
 	}
@@ -44,7 +57,7 @@ func (m *DNSMessage) items(e *emitter) {
 		if e.done {
 			return
 		}
-		m.record2(e, &m.Records[i])
+		m.recordItems(e, &m.Records[i])
 	}
 }
 
@@ -83,9 +96,13 @@ func (e *emitter) class(name, flag string, multicast bool, off int) {
 	e.emit(Item{Name: flag, Label: "Top bit of the class", Kind: KindBool, Num: v >> 15}, off, 2)
 }
 
-func (m *DNSMessage) record2(e *emitter, r *DNSRecord) {
+func (m *DNSMessage) recordItems(e *emitter, r *DNSRecord) {
 	off, end := r.DataOff, r.Span.Off+r.Span.Len
-	e.safe("dns.resp.name", "Name", r.Name, r.Span.Off, off-10-r.Span.Off)
+	if r.Type == dnsSRV {
+		m.srvOwner(e, r)
+	} else {
+		e.safe("dns.resp.name", "Name", r.Name, r.Span.Off, off-10-r.Span.Off)
+	}
 	e.depth = 1
 	defer func() { e.depth = 0 }()
 	e.uint("dns.resp.type", "Type", off-10, 2, 0)
@@ -95,6 +112,9 @@ func (m *DNSMessage) record2(e *emitter, r *DNSRecord) {
 		e.uint("dns.resp.edns0_version", "EDNS0 version", off-5, 1, 0)
 		z := e.uint("dns.resp.z", "Z", off-4, 2, 4)
 		e.bits("dns.resp.z.do", "DO bit", off-4, 2, z>>15, KindBool)
+		if m.Multicast {
+			e.bits("dns.resp.cache_flush", "Cache flush", off-8, 2, uint64(r.Class>>15), KindBool)
+		}
 	} else {
 		e.class("dns.resp.class", "dns.resp.cache_flush", m.Multicast, off-8)
 		e.uint("dns.resp.ttl", "Time to live", off-6, 4, 0)
@@ -129,7 +149,6 @@ func (m *DNSMessage) dataItems(e *emitter, r *DNSRecord, off, end int) {
 		e.uint("dns.mx.preference", "Preference", off, 2, 0)
 		m.nameItem(e, "dns.mx.mail_exchange", "Mail Exchange", off+2, end)
 	case dnsSRV:
-		m.srvOwner(e, r)
 		e.uint("dns.srv.priority", "Priority", off, 2, 0)
 		e.uint("dns.srv.weight", "Weight", off+2, 2, 0)
 		e.uint("dns.srv.port", "Port", off+4, 2, 0)
@@ -187,7 +206,9 @@ func (m *DNSMessage) dataItems(e *emitter, r *DNSRecord, off, end int) {
 			m.nameItem(e, "dns.rrsig.signers_name", "Signer's name", off+18, end)
 		}
 	case dnsNSEC:
-		m.nameItem(e, "dns.nsec.next_domain_name", "Next Domain Name", off, end)
+		if at := m.nameItem(e, "dns.nsec.next_domain_name", "Next Domain Name", off, end); at > 0 {
+			e.bitmap(at, end)
+		}
 	case 52:
 		if n >= 3 {
 			e.uint("dns.tlsa.certificate_usage", "Certificate Usage", off, 1, 0)
@@ -231,20 +252,37 @@ func (m *DNSMessage) nameItem(e *emitter, name, label string, off, end int) int 
 func (m *DNSMessage) srvOwner(e *emitter, r *DNSRecord) {
 	rest := r.Name
 	for _, f := range [...][2]string{{"dns.srv.service", "Service"}, {"dns.srv.proto", "Protocol"}} {
-		if len(rest) == 0 || rest[0] != '_' {
-			return
-		}
 		i := 0
 		for i < len(rest) && rest[i] != '.' {
+			if rest[i] == '\\' { // what it escapes is no end of a label
+				i++
+			}
 			i++
 		}
-		if i == len(rest) {
+		if i >= len(rest) {
 			return
 		}
 		e.safe(f[0], f[1], rest[:i], r.Span.Off, 0)
 		rest = rest[i+1:]
 	}
 	e.safe("dns.srv.name", "Name", rest, r.Span.Off, 0)
+}
+
+// bitmap yields the types that a bitmap names, which tshark calls as it does
+// those of records. Source: RFC 4034, section 4.1.2.
+func (e *emitter) bitmap(off, end int) {
+	for off+2 <= end && !e.done {
+		window, n := int(e.b[off])<<8, int(e.b[off+1])
+		if n == 0 || n > 32 || off+2+n > end {
+			return
+		}
+		for i := range n * 8 {
+			if at := off + 2 + i/8; e.b[at]<<(i%8)&0x80 != 0 {
+				e.emit(Item{Name: "dns.resp.type", Label: "RR type in bit map", Kind: KindUint, Num: uint64(window | i)}, at, 1)
+			}
+		}
+		off += 2 + n
+	}
 }
 
 // options yields EDNS options. Source: RFC 6891, section 6.1.2.

@@ -38,12 +38,14 @@ type Item struct {
 
 // Items calls yield for the named values of f's ICMP, IGMP or rarer transport
 // and of its application, in the order in which they stand in the packet,
-// until it returns false. What is cut off is not there.
+// until it returns false. What is cut off is not there. yield must not call
+// methods of p that decode.
 func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 	if f.Header == nil || f.IsFragment() {
 		return
 	}
-	e := emitter{f: f, yield: yield, b: f.Segment, off: f.HdrLen}
+	e := &p.emitter
+	*e = emitter{f: f, yield: yield, b: f.Segment, off: f.HdrLen}
 	switch f.Transport {
 	case ICMP:
 		e.icmp()
@@ -83,7 +85,7 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 	case AppDNS, AppMDNS, AppLLMNR:
 		if p.DNS(f, &p.dns) {
 			_, e.off = f.dnsMessage()
-			p.dns.items(&e)
+			p.dns.items(e)
 		}
 	}
 }

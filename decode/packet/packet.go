@@ -41,11 +41,12 @@ type Parser struct {
 	// usual one. It is read only.
 	DecodeAs map[Port]App
 
-	inside *[maxInside]Facts // packets inside packets, by how deep; made when there is one
-	dns    DNSMessage        // for the info column
-	quic   quicAlone
-	pdus   []PDU // of the packet looked at last
-	tree   treeDecoder
+	inside  *[maxInside]Facts // packets inside packets, by how deep; made when there is one
+	dns     DNSMessage        // for the info column
+	quic    quicAlone
+	pdus    []PDU // of the packet looked at last
+	tree    treeDecoder
+	emitter emitter // of Items
 }
 
 // NewParser returns a Parser that does not verify transport checksums.

@@ -67,15 +67,16 @@ type Options struct {
 	Header    bool           // Format Fields: the names first
 	Separator string         // Format Fields; "" is a tab
 	Stamp     Stamp
-	Location  *time.Location // nil is local time
-	Filter    *filter.Filter // only the rows that match; nil: all
-	Quiet     bool           // nothing is printed, rows are only counted
-	Packets   bool           // only inner packets
-	Messages  bool           // only messages
-	Verbose   bool           // more in a line, and notes
-	Detail    bool           // the full tree of each row
-	Hex       bool           // the bytes of each row
-	Count     int64          // stop after so many messages that match, or packets where only those are printed; 0: never
+	Location  *time.Location             // nil is local time
+	Filter    *filter.Filter             // only the rows that match; nil: all
+	Quiet     bool                       // nothing is printed, rows are only counted
+	Packets   bool                       // only inner packets
+	Messages  bool                       // only messages
+	Verbose   bool                       // more in a line, and notes
+	Detail    bool                       // the full tree of each row
+	Hex       bool                       // the bytes of each row
+	DecodeAs  map[packet.Port]packet.App // what certain ports carry, whatever is usual
+	Count     int64                      // stop after so many messages that match, or packets where only those are printed; 0: never
 }
 
 // Printer prints rows. It is for one goroutine.
@@ -95,6 +96,10 @@ type Printer struct {
 	selected    selection
 }
 
+// DecodeAs returns what the options say of ports; whoever reads the packets
+// has to know, too.
+func (p *Printer) DecodeAs() map[packet.Port]packet.App { return p.opt.DecodeAs }
+
 // New returns a printer to w. It buffers: see [Printer.Flush].
 func New(w io.Writer, opt Options) *Printer {
 	if opt.Separator == "" {
@@ -104,6 +109,7 @@ func New(w io.Writer, opt Options) *Printer {
 		opt.Location = time.Local
 	}
 	p := &Printer{w: bufio.NewWriterSize(w, 64<<10), opt: opt, parser: packet.NewParser()}
+	p.parser.DecodeAs = opt.DecodeAs
 	if opt.Format == Fields && opt.Header && !opt.Quiet {
 		names := make([]string, len(opt.Fields))
 		for i, f := range opt.Fields {
