@@ -440,7 +440,6 @@ func (m *DNSMessage) appendInfo(dst []byte) []byte {
 func appendInt(dst []byte, v int) []byte       { return strconv.AppendInt(dst, int64(v), 10) }
 func appendUint64(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
 func appendUint32(dst []byte, v uint32) []byte { return strconv.AppendUint(dst, uint64(v), 10) }
-func appendUint64(dst []byte, v uint64) []byte { return strconv.AppendUint(dst, v, 10) }
 
 // appendHex appends the lowest digits hexadecimal digits of v.
 func appendHex(dst []byte, v uint64, digits int) []byte {
