@@ -37,7 +37,7 @@ func NewHierarchy() *Hierarchy {
 
 // Add takes in a packet.
 func (h *Hierarchy) Add(f *packet.Facts, a *flow.Analysis) {
-	h.work = h.parser.AppendProtocols(h.work[:0], f)
+	h.work = flow.AppendProtocols(h.work[:0], h.parser, f, a)
 	if h.last == nil || !bytes.Equal(h.work, h.key) {
 		c := h.chains[string(h.work)]
 		if c == nil {
