@@ -69,7 +69,7 @@ func certName(name, doc string, pick func(packet.CertName) bool) Field {
 // directory picks attributes of type DirectoryString with the given tag.
 func directory(tag uint8) func(packet.CertName) bool {
 	return func(n packet.CertName) bool {
-		return n.Part != packet.CertAltName && n.Tag == tag && n.Directory()
+		return n.Tag == tag && n.Directory()
 	}
 }
 
@@ -161,6 +161,6 @@ func tlsFields() []Field {
 		certName("x509sat.uTF8String", "text in a certificate's names", directory(packet.DERUTF8)),
 		certName("x509sat.teletexString", "text in a certificate's names", directory(packet.DERTeletex)),
 		certName("x509sat.CountryName", "countries in a certificate's names", func(n packet.CertName) bool { return string(n.OID) == packet.OIDCountry }),
-		certName("x509ce.dNSName", "hosts that a certificate is for", func(n packet.CertName) bool { return n.Part == packet.CertAltName && n.Tag == packet.DERDNSName }),
+		certName("x509ce.dNSName", "hosts that a certificate is for", func(n packet.CertName) bool { return n.OID == nil && n.Tag == packet.DERDNSName }),
 	}
 }

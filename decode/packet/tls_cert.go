@@ -32,7 +32,7 @@ const (
 // CertName is a name in a certificate.
 type CertName struct {
 	Part  CertPart
-	OID   []byte // the attribute's type, in DER; nil in an alternative name
+	OID   []byte // the attribute's type, in DER; nil in an alternative name that is not a directory's
 	Tag   uint8  // the DER tag of Value: 0x0c is UTF8String, 0x13 PrintableString; of an alternative name, 0x82 a DNS name
 	Value []byte
 }
@@ -60,6 +60,7 @@ const (
 	derVersion    = 0xa0
 	derExtensions = 0xa3
 	DERDNSName    = 0x82 // in an alternative name
+	derDirectory  = 0xa4
 )
 
 // OIDs of attributes and extensions, in DER.
@@ -151,14 +152,31 @@ func altNames(b []byte, yield func(CertName) bool) {
 			continue
 		}
 		_, names, _, _ := derNext(body)
-		for len(names) > 0 {
-			tag, text, others, ok := derNext(names)
-			if !ok || !yield(CertName{CertAltName, nil, tag, text}) {
-				return
-			}
-			names = others
+		if !generalNames(names, yield) {
+			return
 		}
 	}
+}
+
+// generalNames yields the names in a GeneralNames; more is false if yield does
+// not want more.
+func generalNames(names []byte, yield func(CertName) bool) (more bool) {
+	for len(names) > 0 {
+		tag, text, others, ok := derNext(names)
+		if !ok {
+			return true
+		}
+		names = others
+		if tag == derDirectory {
+			_, rdns, _, _ := derNext(text)
+			if !rdnNames(CertAltName, rdns, yield) {
+				return false
+			}
+		} else if !yield(CertName{CertAltName, nil, tag, text}) {
+			return false
+		}
+	}
+	return true
 }
 
 // derNext reads the value that b begins with. Tags of more than one byte and
