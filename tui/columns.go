@@ -116,6 +116,9 @@ type cellMaker struct {
 func newCellMaker(plain bool) *cellMaker { return &cellMaker{parser: packet.NewParser(), plain: plain} }
 
 func (c *cellMaker) cells(columns []column, r *Row) *pane.Cells {
+	if r.Parser != nil { // it knows what -d says
+		c.parser = r.Parser
+	}
 	out := &pane.Cells{Text: make([]string, len(columns)), Time: r.Event.Time, Up: r.Event.Dir == decode.ClientToServer,
 		Number: r.Event.Number, FirstPacket: r.FirstPacket, Packets: r.PacketCount, Bad: isBad(r)}
 	if r.Packet != nil {

@@ -6,7 +6,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"tundump/decode/filter"
-	"tundump/decode/packet"
 	"tundump/tui/detail"
 	"tundump/tui/pane"
 )
@@ -305,7 +304,7 @@ func (r *rowsView) fetchDetail(ctx context.Context, src Source, at rowAt) tea.Cm
 // readDetail makes the detail of one row; nil if the row is gone.
 func readDetail(ctx context.Context, src Source, at rowAt) (t *detail.Tree, err error) {
 	err = src.Read(ctx, at.list, []int{at.pos}, func(row *Row) bool {
-		t = detail.Build(&row.Row, packet.NewParser())
+		t = detail.Build(&row.Row)
 		return false
 	})
 	return t, err

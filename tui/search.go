@@ -11,7 +11,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"tundump/decode/filter"
-	"tundump/decode/packet"
 	"tundump/tui/detail"
 	"tundump/tui/paint"
 	"tundump/tui/pane"
@@ -169,7 +168,6 @@ func (m *Model) findNext(step int) tea.Cmd {
 // searchRows looks through the rows that are shown, in the background.
 func (m *Model) searchRows(r *rowsView, match matcher, step int) tea.Cmd {
 	where, columns := m.search.where, r.columns
-	parser := packet.NewParser()
 	maker := newCellMaker(true)
 	test := func(row *Row) bool {
 		switch where {
@@ -179,7 +177,7 @@ func (m *Model) searchRows(r *rowsView, match matcher, step int) tea.Cmd {
 			}
 			return match.bytes(row.Event.Raw)
 		case inDetail:
-			return inTree(detail.Build(&row.Row, parser).Roots, match.text)
+			return inTree(detail.Build(&row.Row).Roots, match.text)
 		}
 		for _, c := range columns {
 			if c.text != nil && match.text(c.text(maker, row)) {

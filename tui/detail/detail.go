@@ -89,9 +89,13 @@ var asked = []string{"ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "_ws.col.protoc
 	"dns.qry.name", "http.host", "http.request.uri", "http.response.code", "tls.handshake.extensions_server_name", "icmp.type", "icmpv6.type",
 	"tunnel.command.name", "tunnel.identifier", "tunnel.result", "tunnel.host", "tunnel.port", "tunnel.dir"}
 
-// Build makes the tree of a message or a packet.
-func Build(r *field.Row, p *packet.Parser) *Tree {
-	b := builder{tree: &Tree{}, row: r, parser: p}
+// Build makes the tree of a message or a packet. It uses the row's parser, or
+// one of its own if the row has none.
+func Build(r *field.Row) *Tree {
+	b := builder{tree: &Tree{}, row: r, parser: r.Parser}
+	if b.parser == nil {
+		b.parser = packet.NewParser()
+	}
 	b.tree.Bytes[Record] = append([]byte(nil), r.Event.Raw...)
 	b.tree.Names[Record] = "message"
 	switch {

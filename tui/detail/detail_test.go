@@ -71,7 +71,7 @@ func find(nodes []*Node, key string) *Node {
 func TestMessage(t *testing.T) {
 	raw := packets(t, 3)
 	ev := &decode.Event{Kind: decode.Record, Tunnel: 1, Number: 9, Raw: raw, Time: 1e18}
-	tree := Build(messageRow(ev), packet.NewParser())
+	tree := Build(messageRow(ev))
 	if n := find(tree.Roots, "tunnel.len"); n == nil || n.Span != (Span{Record, 0, 4}) {
 		t.Errorf("the length field: %+v", n)
 	}
@@ -100,7 +100,7 @@ func TestMessage(t *testing.T) {
 
 func TestPacket(t *testing.T) {
 	ev := &decode.Event{Kind: decode.Record, Tunnel: 1, Number: 9, Raw: packets(t, 3), Time: 1e18}
-	tree := Build(packetRow(ev, 1), packet.NewParser())
+	tree := Build(packetRow(ev, 1))
 	if tree.Start == nil || !strings.HasPrefix(tree.Start.Text, "Packet 2 of 3") || string(tree.Bytes[Packet]) != string(ping) {
 		t.Errorf("begins at %+v", tree.Start)
 	}
@@ -117,7 +117,7 @@ func TestPacket(t *testing.T) {
 	}
 	// A bare packet has no message.
 	bare := &field.Row{Event: &decode.Event{Kind: decode.Packet, Raw: ping}, Packet: row.Packet, Data: ping, Number: 1, Family: -1, Parser: row.Parser}
-	tree = Build(bare, packet.NewParser())
+	tree = Build(bare)
 	if find(tree.Roots, "message") != nil || find(tree.Roots, "ip.src") == nil || tree.Bytes[Record] != nil {
 		t.Errorf("a bare packet: %+v", tree.Roots)
 	}
@@ -144,7 +144,7 @@ func FuzzBuild(f *testing.F) {
 			rows = append(rows, packetRow(ev, 0))
 		}
 		for _, r := range rows {
-			tree := Build(r, packet.NewParser())
+			tree := Build(r)
 			nodes := 0
 			var walk func([]*Node)
 			walk = func(list []*Node) {
