@@ -49,7 +49,7 @@ var flowTitles = [...]string{"protocol", "tunnel", "client", "server", "name", "
 
 func newFlowsTab() *flowsTab {
 	return &flowsTab{by: flowDownBytes, down: true, table: pane.NewTable([]pane.Column{
-		flowProto:       {Title: "Proto", Width: 6, Min: 5},
+		flowProto:       {Title: "Proto", Width: 7, Min: 6},
 		flowTunnel:      {Title: "T", Width: 3},
 		flowClient:      {Title: "Client", Width: 21, Min: 14, Ends: true},
 		flowServer:      {Title: "Server", Width: 21, Min: 14, Ends: true},
@@ -165,8 +165,12 @@ func (f *Flow) cells(last int64) []string {
 	if f.Retrans > 0 {
 		retrans = thousands(f.Retrans)
 	}
+	tunnel := ""
+	if f.Tunnel != 0 {
+		tunnel = strconv.FormatUint(uint64(f.Tunnel), 10)
+	}
 	return []string{
-		proto, strconv.FormatUint(uint64(f.Tunnel), 10), f.Addr[0].String(), f.Addr[1].String(), f.Name,
+		proto, tunnel, f.Addr[0].String(), f.Addr[1].String(), f.Name,
 		thousands(f.Count[0].Packets), size(f.Count[0].Bytes), thousands(f.Count[1].Packets), size(f.Count[1].Bytes),
 		paint.Spark(f.Rate, 8), rtt, retrans, f.state(last),
 	}

@@ -59,3 +59,20 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("%s differs; -update writes it anew if this is right:\n%s", file, got)
 	}
 }
+
+// KEYS.md is made of the table of actions.
+func TestKeysDocument(t *testing.T) {
+	text := "# Keys of the terminal UI\n\nThe name of an action is what the configuration file rebinds it by. `?` shows the\nkeys of the place where you are, `:` every action by name.\n" + Markdown()
+	if *update {
+		if err := os.WriteFile("KEYS.md", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile("KEYS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != text {
+		t.Error("KEYS.md is not what the table says: go test ./tui -run Keys -update writes it anew")
+	}
+}

@@ -67,6 +67,7 @@ func (m *Model) lay(r *rowsView, w, h int) panes {
 func (m *Model) rowsBody(r *rowsView, w, h int) []string {
 	p := m.lay(r, w, h)
 	t := m.theme
+	r.list.Nothing = m.nothing(r)
 	list := func() []string { return r.list.Render(t, p.list.w, p.list.h, r.focus == listPane) }
 	tree := func() []string { return r.tree.Render(t, p.tree.w, p.tree.h, r.focus == treePane) }
 	hex := func() []string { return r.hex.Render(t, p.hex.w, p.hex.h, r.focus == hexPane) }
@@ -92,6 +93,24 @@ func (m *Model) rowsBody(r *rowsView, w, h int) []string {
 	}
 	out := append(list(), rule(p.tree.w, "Detail", treePane)+rule(w-p.tree.w, m.bytesTitle(r), hexPane))
 	return append(out, paint.Beside(t, tree(), hex())...)
+}
+
+// nothing says why a list has no rows.
+func (m *Model) nothing(r *rowsView) string {
+	s := r.s
+	switch {
+	case r.sel != nil && s.selecting():
+		return "looking for rows that pass the filter …"
+	case r.sel != nil:
+		return "no row passes the filter: " + m.keys.Key("back") + " shows all"
+	case s.first[r.kind] > 0:
+		return "nothing new since the list was cleared: " + m.keys.Key("live.clear") + " shows all"
+	case s.snap.Live:
+		return "nothing has passed yet"
+	case s.snap.Indexing:
+		return "reading …"
+	}
+	return "there are no " + r.kind.String() + " in this capture"
 }
 
 func (m *Model) bytesTitle(r *rowsView) string {

@@ -73,12 +73,17 @@ func (s *Stats) span(width int) string {
 // graphHeight is the lines of each direction's graph.
 const graphHeight = 4
 
-// graph draws both directions, up above and down below.
+// graph draws both directions, up above and down below: bytes on the tunnels,
+// or packets where there is no tunnel.
 func (s *Stats) graph(w int) [][]pane.Piece {
 	width := w - 24
+	series, rate := s.BytesSeries, perSecond
+	if s.StreamBytes == 0 {
+		series, rate = s.PacketsSeries, packetsPerSecond
+	}
 	var out [][]pane.Piece
 	for d, name := range []string{"up", "down"} {
-		values := squeeze(s.BytesSeries[d], width)
+		values := squeeze(series[d], width)
 		top := int64(1)
 		for _, v := range values {
 			top = max(top, v)
@@ -89,7 +94,7 @@ func (s *Stats) graph(w int) [][]pane.Piece {
 			label := ""
 			switch row {
 			case graphHeight - 1:
-				label = perSecond(top, per)
+				label = rate(top, per)
 			case 0:
 				label = name
 			}
@@ -103,7 +108,7 @@ func (s *Stats) graph(w int) [][]pane.Piece {
 		if len(values) > 0 {
 			last = values[len(values)-1]
 		}
-		out = append(out, styled(paint.Dim, fmt.Sprintf("   %12s now %s, %s packets in all", "", perSecond(last, per), thousands(total))))
+		out = append(out, styled(paint.Dim, fmt.Sprintf("   %12s last %s, %s in all", "", rate(last, per), count(total, "packet"))))
 	}
 	return out
 }
@@ -119,6 +124,13 @@ func perSecond(v, ns int64) string {
 		return ""
 	}
 	return size(int64(float64(v)*1e9/float64(ns))) + "/s"
+}
+
+func packetsPerSecond(v, ns int64) string {
+	if ns <= 0 {
+		return ""
+	}
+	return thousands(int64(float64(v)*1e9/float64(ns)+0.5)) + " pkt/s"
 }
 
 // squeeze adds up neighbours until there are at most w values.

@@ -55,6 +55,8 @@ type List struct {
 	Note func(number int64, sub bool) rune
 	// Follow keeps the cursor at the end.
 	Follow bool
+	// Nothing is what to say when there is no row.
+	Nothing string
 
 	index  Index
 	cursor spot

@@ -22,7 +22,10 @@ func (l *List) Render(t *paint.Theme, w, h int, focused bool) []string {
 	heading(&line, l.Columns, l.widths)
 	lines = append(lines, line.String())
 	if l.Empty() {
-		return paint.Block(lines, w, h)
+		line.Reset(t, w)
+		line.Space(paint.Dim, gutter)
+		line.Put(paint.Dim, l.Nothing)
+		return paint.Block(append(lines, line.String()), w, h)
 	}
 	s := l.top
 	previous := l.timeBefore(s)
