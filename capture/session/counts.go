@@ -53,7 +53,7 @@ func (v *View) Stats() *stats.Snapshot {
 // Flows returns the flows that are kept, the oldest first. The slice is the
 // caller's.
 func (v *View) Flows() []Flow {
-	list := []Flow{}
+	list, last := []Flow{}, v.Snapshot().Summary.Last
 	v.flows.mu.RLock()
 	names := v.flows.names
 	v.flows.mu.RUnlock()
@@ -63,7 +63,7 @@ func (v *View) Flows() []Flow {
 		}
 		f := Flow{
 			Tunnel: st.tunnel, Proto: st.transport, Stream: st.stream, Count: st.count,
-			InitialRTT: st.rtt, Retrans: st.retrans, Completeness: st.complete, App: v.protocols.name(st.app),
+			InitialRTT: st.rtt, Retrans: st.retrans, Completeness: st.complete, App: v.protocols.name(st.app), Rate: st.rates(last),
 		}
 		f.Addr[0], f.Addr[1] = st.addrPort(0), st.addrPort(1)
 		if int(st.name) < len(names) {

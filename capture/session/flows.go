@@ -25,6 +25,9 @@ type Flow struct {
 	InitialRTT   int64 // nanoseconds; 0 if not known
 	Retrans      int64 // segments sent again
 	Completeness flow.Completeness
+	// Rate is the bytes, both ways, of the last seconds of the capture, the
+	// oldest first; nil if there were none.
+	Rate []int64
 }
 
 const (
@@ -61,6 +64,46 @@ type flowState struct {
 	rttFrom   int64 // number of the first packet that knew it
 	retrans   int64
 	epoch     [2]epoch
+	second    int64 // since 1970, of the last packet
+	rate      [rateSeconds]uint32
+}
+
+// rateSeconds is for how many seconds the bytes of a flow are kept apart.
+const rateSeconds = 8
+
+// measure counts bytes at a time, in nanoseconds.
+func (st *flowState) measure(time int64, bytes int) {
+	now := time / 1e9
+	if n := now - st.second; n >= rateSeconds || n <= -rateSeconds {
+		clear(st.rate[:])
+		st.second = now
+	}
+	for st.second < now {
+		st.second++
+		st.rate[slot(st.second)] = 0
+	}
+	st.rate[slot(now)] += uint32(bytes)
+}
+
+func slot(second int64) int { return int(uint64(second) % rateSeconds) }
+
+// rates returns the bytes of each of the seconds up to last, nil if there are
+// none.
+func (st *flowState) rates(last int64) (list []int64) {
+	last /= 1e9
+	for now := last - rateSeconds + 1; now <= last; now++ {
+		n := uint32(0)
+		if now > st.second-rateSeconds && now <= st.second {
+			n = st.rate[slot(now)]
+		}
+		if n > 0 && list == nil {
+			list = make([]int64, rateSeconds)
+		}
+		if list != nil {
+			list[rateSeconds-1-int(last-now)] = int64(n)
+		}
+	}
+	return list
 }
 
 // epoch is what sequence and acknowledgment numbers are counted from, by
@@ -155,6 +198,7 @@ func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysi
 	c.Packets++
 	c.Bytes += int64(f.Len)
 	c.Last = ev.Time
+	st.measure(ev.Time, f.Len)
 	if st.stream >= 0 {
 		fs.analysed(id, st, n, a, app)
 	}

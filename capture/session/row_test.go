@@ -2,6 +2,7 @@ package session
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -77,4 +78,23 @@ func TestEpochs(t *testing.T) {
 			t.Fatalf("packet %d counts from %+v, want %+v", n, got, base(n))
 		}
 	}
+}
+
+func TestFlowRate(t *testing.T) {
+	var st flowState
+	for _, p := range []struct{ second, bytes int64 }{{100, 5}, {101, 7}, {101, 1}, {104, 2}, {103, 9}, {104, 3}} {
+		st.measure(p.second*1e9+17, int(p.bytes))
+	}
+	if got, want := st.rates(105e9), []int64{0, 0, 5, 8, 0, 9, 5, 0}; !slices.Equal(got, want) {
+		t.Errorf("%d, want %d", got, want)
+	}
+	if got := st.rates(112e9); got != nil {
+		t.Errorf("later: %d", got)
+	}
+	st.measure(50e9, 4)
+	if got, want := st.rates(50e9), []int64{0, 0, 0, 0, 0, 0, 0, 4}; !slices.Equal(got, want) {
+		t.Errorf("back: %d, want %d", got, want)
+	}
+	st.measure(-1e18, 4)
+	st.measure(1<<62, 4)
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,8 @@ type terminal struct {
 	t      *testing.T
 	socket string
 	dir    string
+
+	patience time.Duration // how long it is waited for; 0: patience
 }
 
 // patience is how long a terminal is waited for.
@@ -62,7 +65,7 @@ func (x *terminal) shows(text string) {
 
 func (x *terminal) until(what string, holds func(screen string) bool) {
 	x.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(cmp.Or(x.patience, patience)); ; time.Sleep(20 * time.Millisecond) {
 		s := x.screen()
 		if holds(s) {
 			return

@@ -133,7 +133,7 @@ func (s *viewSource) Flows(context.Context) ([]tui.Flow, error) {
 		f := &kept[i]
 		list[i] = tui.Flow{
 			Tunnel: f.Tunnel, Proto: f.Proto, Stream: f.Stream, Addr: f.Addr, Name: f.Name, App: f.App, Count: f.Count,
-			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Completeness: f.Completeness,
+			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Completeness: f.Completeness, Rate: f.Rate,
 		}
 	}
 	return list, nil
