@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,9 @@ func (s *Selection) extent(snap *Snapshot) Extent {
 }
 
 func (s *Selection) run(ctx context.Context) error {
+	if s.ask.way == inPass {
+		return s.inPass(ctx)
+	}
 	pos := 0
 	var announced time.Time
 	for {
@@ -153,8 +157,7 @@ func (s *Selection) pieces(ctx context.Context, snap *Snapshot, pos, end int) (n
 			s.found.push(p)
 		}
 	}
-	shown := s.found
-	s.published.Store(&shown)
+	s.show()
 	return next, nil
 }
 
@@ -177,12 +180,15 @@ const (
 	inFlow way = iota // the same for all packets of a flow's side
 	inRow             // in what is kept of the packet
 	inFile
+	inPass // in a pass over everything
 )
 
 func newAsker(v *View, l List, f *filter.Filter) *asker {
 	a := &asker{v: v, list: l, flt: f}
 	for _, fd := range f.Fields() {
-		a.way = max(a.way, wayOf(fd))
+		if a.way = max(a.way, wayOf(fd)); spansPackets(fd.Name) {
+			a.way = inPass
+		}
 		switch {
 		case fd.Cost == field.FromMessage || fd.Name == "tunnel.af" || fd.Name == "tunnel.error":
 			a.want |= withMessage
@@ -197,12 +203,15 @@ func newAsker(v *View, l List, f *filter.Filter) *asker {
 			if _, ok := packet.LookupApp(name); ok {
 				a.way = max(a.way, inRow)
 			} else {
-				a.way = inFile
+				a.way = max(a.way, inFile)
+			}
+			if spansPackets(strings.TrimSuffix(name, ".")) && strings.HasSuffix(name, ".") {
+				a.way = inPass // its bytes
 			}
 		}
 	}
 	if l == Messages && !f.AsksPackets() || f.Findings() {
-		a.way = inFile
+		a.way = max(a.way, inFile)
 	}
 	return a
 }

@@ -81,6 +81,7 @@ type Snapshot struct {
 
 	rows   list[row]
 	events list[uint32]
+	passed int // rows of the store that are in it
 }
 
 // Extent is the positions that a list has: First <= position < End.
@@ -301,7 +302,7 @@ func (v *View) publish(end error) {
 	}
 	v.announce(func(s *Snapshot) {
 		s.Packets, s.Messages = Extent{packets, v.packets.n}, Extent{messages, v.messages.n}
-		s.rows, s.events = v.packets, v.messages
+		s.rows, s.events, s.passed = v.packets, v.messages, v.session.next
 		s.Summary = sum
 		s.Open = open
 		s.PacketRate, s.ByteRate = v.rate.packetRate, v.rate.byteRate

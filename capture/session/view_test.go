@@ -295,7 +295,7 @@ func TestDrawAlone(t *testing.T) {
 var filters = []string{
 	"tcp.port == 443", "ip.addr == 192.168.1.2", "tcp.analysis.retransmission", "tcp.analysis.ack_rtt > 0.01", "tcp.analysis.bytes_in_flight > 1000 || udp.port == 53",
 	"tcp.stream == 1", "udp.stream in {0..2}", "!tcp.port", "tcp.port != 443", "frame.number > 10 && frame.number < 20", "frame.len > 1000", "tcp.flags.syn == 1",
-	"dns", "tcp", "tcp && ip.src != 10.0.0.1", "icmp || icmpv6 || ipv6 && udp", "!ip", "frame && udp.port == 53", "mdns || tcp.port == 80", "tcp[13] & 2", "ip.addr == 192.168.0.0/16", "tcp.analysis.flags", "tcp.analysis", "udp && ip.ttl < 64", "tunnel.stream == 2", "tunnel.stream == 2 && tcp", "tunnel.dir == \"s2c\"", "tunnel.len > 100", "tunnel.error", "tunnel.command.name == \"Packets\"",
+	"dns", "tcp", "tcp && ip.src != 10.0.0.1", "icmp || icmpv6 || ipv6 && udp", "!ip", "frame && udp.port == 53", "mdns || tcp.port == 80", "tls", "http || quic", "tls.handshake.type == 1", "http.request.method", "!tls.record.version", "frame.protocols contains \"tls\"", "tls.handshake.extensions_server_name && tunnel.stream == 1", "http.host || finding.code", "tcp[13] & 2", "ip.addr == 192.168.0.0/16", "tcp.analysis.flags", "tcp.analysis", "udp && ip.ttl < 64", "tunnel.stream == 2", "tunnel.stream == 2 && tcp", "tunnel.dir == \"s2c\"", "tunnel.len > 100", "tunnel.error", "tunnel.command.name == \"Packets\"",
 	"finding.severity == \"warning\"", "finding.code", "dns.time > 0", "icmp", "ip.src == 10.0.0.1 || ipv6", "tunnel.msg < 5", "tcp.analysis.duplicate_ack", "tcp.analysis.initial_rtt > 0",
 	"_ws.col.info contains \"Seq\"", "tunnel.af == 2 && udp", "tcp.completeness == 31",
 }
