@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net/netip"
 	"sync"
@@ -545,21 +544,23 @@ func traffic(f *fake) {
 }
 
 type fakeControl struct {
-	mu       sync.Mutex
-	copied   string
-	exported Export
-	saved    SaveStream
-	notes    Notes
-	settings Settings
-	opened   Source
-	closed   int
-	err      error
+	mu        sync.Mutex
+	copied    string
+	exported  Export
+	saved     SaveStream
+	notes     Notes
+	settings  Settings
+	recording []bool
+	opened    Source
+	closed    int
+	err       error
 }
 
 func (c *fakeControl) Open(context.Context, string) (Source, error) { return c.opened, c.err }
 func (c *fakeControl) Close(Source) error                           { c.closed++; return nil }
-func (c *fakeControl) SetRecording(context.Context, Source, bool) error {
-	return fmt.Errorf("recording: %w", ErrNotHere)
+func (c *fakeControl) SetRecording(_ context.Context, _ Source, on bool) error {
+	c.recording = append(c.recording, on)
+	return c.err
 }
 func (c *fakeControl) Export(_ context.Context, _ Source, e Export, progress func(done, all int64)) (int64, error) {
 	c.mu.Lock()

@@ -253,10 +253,15 @@ func (m *Model) toggleRecording() tea.Cmd {
 		return nil
 	}
 	s := m.scr()
-	on := !s.snap.Live
+	if !s.snap.Live {
+		m.say(paint.Caution, "nothing is being recorded here")
+		return nil
+	}
+	on := s.stopped
 	return m.run(s, "recording", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 		err := control.SetRecording(ctx, s.src, on)
 		return func(m *Model) tea.Cmd {
+			s.stopped = !on
 			m.say(paint.Good, "%s", map[bool]string{true: "recording goes on", false: "recording has stopped; the tunnels run on"}[on])
 			return nil
 		}, err

@@ -105,6 +105,8 @@ func (m *Model) status() string {
 	l.Reset(m.theme, m.w)
 	l.Put(paint.Strong, " tundump  ")
 	switch {
+	case n.Live && s.stopped:
+		l.Put(paint.Caution, "○ not recording ")
 	case n.Live:
 		l.Put(paint.Bad, "● ")
 	case n.Indexing:

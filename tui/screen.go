@@ -26,15 +26,16 @@ var viewNames = [views]string{"Messages", "Packets", "Flows", "Tunnels", "Findin
 
 // screen is everything that belongs to one source: it comes and goes whole.
 type screen struct {
-	src    Source
-	ctx    context.Context // ends with the screen
-	cancel context.CancelFunc
-	snap   *Snapshot // the newest state
-	shown  *Snapshot // what the views show: older, if paused
-	paused bool
-	final  bool   // nothing changes any more
-	first  [2]int // positions from which on rows are shown: clear moves them
-	ref    int64  // what relative times count from; 0: the first event
+	src     Source
+	ctx     context.Context // ends with the screen
+	cancel  context.CancelFunc
+	snap    *Snapshot // the newest state
+	shown   *Snapshot // what the views show: older, if paused
+	paused  bool
+	stopped bool   // recording was, by the user
+	final   bool   // nothing changes any more
+	first   [2]int // positions from which on rows are shown: clear moves them
+	ref     int64  // what relative times count from; 0: the first event
 
 	view     view
 	lists    [2]*rowsView

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,7 +167,7 @@ func TestSearch(t *testing.T) {
 	}
 	d.keys("n")
 	d.wants("no more")
-	d.keys("ctrl+f ctrl+u tab tab") // in the bytes
+	d.keys("ctrl+f tab tab") // in the bytes
 	d.text("hello world")
 	d.keys("enter")
 	if number() != 8 {
@@ -180,25 +181,25 @@ func TestSearch(t *testing.T) {
 	if number() != 8 {
 		t.Errorf("previous: found packet %d", number())
 	}
-	d.keys("home ctrl+f ctrl+u tab tab") // in the details
+	d.keys("home ctrl+f tab tab") // in the details
 	d.text("transaction id")
 	d.keys("enter")
 	if n := d.m.scr().rows().tree.Node(); n == nil || !strings.Contains(n.Text, "Transaction ID") {
 		t.Errorf("the tree is at %+v", n)
 	}
-	d.keys("home ctrl+f ctrl+u shift+tab") // hexadecimal
+	d.keys("home ctrl+f shift+tab") // hexadecimal
 	d.text("47 45 54 20")
 	d.keys("enter")
 	if number() != 7 {
 		t.Errorf("hexadecimal: found packet %d", number())
 	}
-	d.keys("home ctrl+f ctrl+u shift+tab")
+	d.keys("home ctrl+f shift+tab")
 	d.text("GET [/]")
 	d.keys("enter")
 	if number() != 7 {
 		t.Errorf("regular expression: found packet %d", number())
 	}
-	d.keys("ctrl+f ctrl+u")
+	d.keys("ctrl+f")
 	d.text("[")
 	d.keys("enter")
 	d.wants("missing closing ]")
@@ -482,6 +483,22 @@ func TestQuit(t *testing.T) {
 	if !d.m.quit {
 		t.Error("the second q does not quit")
 	}
+}
+
+func TestRecording(t *testing.T) {
+	c := &fakeControl{}
+	d := drive(t, 80, 24, Options{Control: c}, small(t, true))
+	d.keys("ctrl+e")
+	d.wants("not recording", "the tunnels run on")
+	d.keys("ctrl+e")
+	d.lacks("not recording")
+	if !slices.Equal(c.recording, []bool{false, true}) {
+		t.Errorf("asked for %v", c.recording)
+	}
+	c.err = errors.New("the disk is full")
+	d.keys("ctrl+e")
+	d.wants("the disk is full")
+	d.lacks("not recording")
 }
 
 func TestSmallAndFailing(t *testing.T) {

@@ -38,7 +38,8 @@ var (
 type search struct {
 	text        string
 	what, where int
-	missed      bool // the end was reached: the next one begins at the other end
+	past        []string // what was looked for, the newest last
+	missed      bool     // the end was reached: the next one begins at the other end
 }
 
 func (q *search) reset() { q.missed = false }
@@ -82,14 +83,18 @@ func (m *Model) askSearch() {
 			q.what = forText
 		}
 	}
-	p := newPrompt("", q.text, func(m *Model, text string) tea.Cmd {
+	p := newPrompt("", "", func(m *Model, text string) tea.Cmd {
 		if text == "" {
 			return nil
 		}
 		q.text, q.missed = text, false
+		if n := len(q.past); n == 0 || q.past[n-1] != text {
+			q.past = append(q.past[max(n-maxHistory, 0):], text)
+		}
 		m.search = q
 		return m.findNext(1)
 	})
+	p.history = q.past
 	p.check = func(text string) verdict {
 		try := q
 		try.text = text
