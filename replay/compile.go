@@ -218,6 +218,12 @@ func (c *compiler) packet(i, index int32, family int64, ev decode.Event, pkt []b
 	if ev.Dir == c.opt.Dir && !c.selected(ev, pkt, family, index) {
 		return nil
 	}
+	if c.opt.SkipTCP && f.Transport == packet.TCP {
+		if ev.Dir == c.opt.Dir {
+			c.SkippedTCP++
+		}
+		return nil
+	}
 	if c.opt.Rewrite != nil {
 		c.changed = c.opt.Rewrite(c.changed[:0], pkt, ev.Dir)
 		pkt = c.changed

@@ -18,6 +18,9 @@ type Options struct {
 	Tunnel uint32
 	// Messages makes steps of messages that carry no packets too.
 	Messages bool
+	// SkipTCP leaves out the client's TCP: sequence numbers are the other
+	// side's to choose, so what was recorded says nothing to a live server.
+	SkipTCP bool
 	// Select reports whether a packet or message of the side that is played is
 	// sent; nil is all. The row is valid during the call.
 	Select func(*field.Row) bool
@@ -81,6 +84,7 @@ type Plan struct {
 	Unasked     int64 // packets of the other side that answer nothing that is sent
 	Fragments   int64 // packets of the other side that are parts of a datagram, which are not compared
 	TCP         int64 // segments that are sent after the first of their connection
+	SkippedTCP  int64 // segments that SkipTCP left out
 
 	source Source
 	opt    Options

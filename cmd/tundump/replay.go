@@ -20,6 +20,7 @@ import (
 type replayFlags struct {
 	tun      tunFlags
 	netstack bool
+	server   serverFlags
 	dir      string
 	tunnel   uint32
 	address  []string
@@ -37,7 +38,7 @@ type replayFlags struct {
 func replayCommand() *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
-		Use:   "replay FILE (--tun [NAME] | --netstack)",
+		Use:   "replay FILE (--tun [NAME] | --netstack | --to HOST:PORT)",
 		Short: "send a recorded session again, and compare the answers",
 		Long: `Plays a recorded session again, at the recorded pace or another, and compares
 what comes back with what came back then. It takes any file that read takes.
@@ -47,6 +48,12 @@ root or CAP_NET_ADMIN: with --dir c2s, those that the client sent, as if it were
 behind the device; with --dir s2c, those that the server sent, and the device
 gets the client's address. With --netstack they enter a user-space stack with a
 name server and a web server of its own, which needs no privileges.
+
+With --to the client's side is played against a live server: a connection for
+each recorded tunnel, the recorded messages with new identifiers, the recorded
+packets with the address that the server assigns now. What the server answers is
+put into the recording's words and compared. Inner TCP is left out: its sequence
+numbers are the server's to choose.
 
 ICMP echo is matched by its numbers, DNS by identifier and name, the first
 segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
@@ -60,7 +67,8 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 		Example: `  tundump replay session.pcapng --netstack
   tundump replay session.pcapng --tun -x 10 --map 93.184.216.34=10.8.0.1
   tundump replay session.pcapng --tun --dir s2c -Y dns --report junit=replay.xml
-  tundump replay inner.pcap --netstack -t -l 50 -w again.pcapng`,
+  tundump replay inner.pcap --netstack -t -l 50 -w again.pcapng
+  tundump replay session.pcapng --to tunnel.example:8890 --pace answer`,
 		Args: f.tun.args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args)
@@ -70,6 +78,7 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	fl.SortFlags = false
 	f.tun.registerReplay(fl)
 	fl.BoolVar(&f.netstack, "netstack", false, "play against a user-space stack with services of its own; needs no root")
+	f.server.register(fl)
 	fl.StringVar(&f.dir, "dir", "c2s", "whose packets are sent: c2s, the client's, or s2c, the server's")
 	fl.Uint32Var(&f.tunnel, "tunnel", 0, "play this tunnel only, the `N` of TN")
 	fl.StringArrayVar(&f.address, "address", nil, "address of the device, 10.8.0.1/24; repeatable; default: by the recorded configuration")
@@ -137,21 +146,33 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	for _, w := range p.capture.Warnings() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
 	}
-	if f.netstack {
+	switch {
+	case f.netstack:
 		return f.overNetstack(cmd, p)
+	case f.server.to != "":
+		return f.overServer(cmd, p)
 	}
 	return f.overDevice(cmd, p)
 }
 
 // check finds what cannot be, before anything is read or done.
 func (f *replayFlags) check(p *played) error {
+	ways := 0
+	for _, on := range [...]bool{f.tun.on(), f.netstack, f.server.to != ""} {
+		if on {
+			ways++
+		}
+	}
 	switch {
-	case f.tun.on() && f.netstack:
-		return usage(errors.New("replay: --tun and --netstack are two ways: choose one"))
-	case !f.tun.on() && !f.netstack:
-		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack"))
+	case ways > 1:
+		return usage(errors.New("replay: --tun, --netstack and --to are different ways: choose one"))
+	case ways == 0:
+		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack, --to a server"))
 	case !f.tun.on() && (len(f.route) > 0 || f.tun.driver != driverWater):
 		return usage(errors.New("replay: --route and --tun-driver go with --tun"))
+	}
+	if err := f.server.check(f); err != nil {
+		return usage(err)
 	}
 	switch f.dir {
 	case decode.ClientToServer.String():
@@ -221,6 +242,10 @@ func (p *played) compile(mtu int) error {
 	if o.Select, err = f.pick.selector(src); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
+	if f.server.to != "" {
+		o.Messages, o.SkipTCP = true, true
+		o.Select = packetsOnly(o.Select)
+	}
 	o.Rewrite = p.mapper.rewrite(p.dir)
 	if mtu > 0 {
 		o.Split = split
@@ -266,11 +291,14 @@ func (p *played) announce(cmd *cobra.Command, into string) {
 	if plan.TCP > 0 {
 		notes = append(notes, fmt.Sprintf("%s past a handshake, sent and not compared", count(plan.TCP, "TCP segment")))
 	}
+	if plan.SkippedTCP > 0 {
+		notes = append(notes, p.flags.server.skipped(plan))
+	}
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: sending %s, %s, %s, into %s, to %s; %s expected\n",
-		count(int64(len(plan.Steps)), "packet"), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))
+		steps(plan), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))
 }
 
 // shownDestinations is how many are named in a line.

@@ -38,16 +38,19 @@ func (r *reportFlags) write(cmd *cobra.Command, p *played, report *replay.Report
 	if failed != nil {
 		return errors.Join(fmt.Errorf("replay: after %s: %w", count(report.Sent, "packet"), failed), err)
 	}
-	if verdict := verdict(report); verdict != "" {
+	if verdict := p.verdict(report); verdict != "" {
 		err = errors.Join(fmt.Errorf("replay: %s", verdict), err)
 	}
 	return err
 }
 
 // verdict says in a few words why it is not the same, "" if it is.
-func verdict(r *replay.Report) string {
+func (p *played) verdict(r *replay.Report) string {
 	if r.Refused > 0 && r.Refused >= r.Sent {
 		return fmt.Sprintf("the device took none of %s: is it up?", count(r.Sent, "packet"))
+	}
+	if r.Expected > 0 && r.Received == 0 && p.flags.server.to != "" {
+		return fmt.Sprintf("the server answered nothing, and %s expected", wasWere(r.Expected, "answer"))
 	}
 	if r.Expected > 0 && r.Received == 0 {
 		return fmt.Sprintf("nothing came back, and %s expected: does this system drop what comes from those addresses? see: ip route get, nft list ruleset, sysctl net.ipv4.conf.all.rp_filter", wasWere(r.Expected, "answer"))
@@ -241,7 +244,7 @@ func jsonReport(p *played, r *replay.Report, failed error) jsonReplay {
 		return jsonQuantiles{q.P50.Seconds(), q.P99.Seconds(), q.Max.Seconds()}
 	}
 	j := jsonReplay{
-		File: safe(p.file), Same: failed == nil && r.Same(), Verdict: verdict(r), Stopped: r.Stopped,
+		File: safe(p.file), Same: failed == nil && r.Same(), Verdict: p.verdict(r), Stopped: r.Stopped,
 		Sent: r.Sent, Bytes: r.Bytes, Refused: r.Refused, Oversize: p.plan.Oversize, Damaged: p.plan.Damaged, Loops: r.Loops,
 		Elapsed: r.Elapsed.Seconds(), Planned: r.Planned.Seconds(),
 		Expected: r.Expected, Answered: r.Answered, Unanswered: r.Unanswered, Late: r.Late, Changed: r.Changed,

@@ -23,6 +23,10 @@ type ClientConfig struct {
 	// fork wants.
 	IntegerPort bool
 	Logger      *slog.Logger // nil is silent
+
+	// see, if set, is shown every record first, with its message or nil; it
+	// reports whether the client has nothing more to do with it.
+	see func(rec []byte, m *decode.Message) bool
 }
 
 const (
@@ -289,7 +293,17 @@ func (c *Client) read() error {
 	var pkts [][]byte
 	return readRecords(c.conn, func(rec []byte) error {
 		// A genuine client ignores what it cannot read.
-		if m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: rec}) != nil {
+		bad := m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: rec}) != nil
+		if see := c.cfg.see; see != nil {
+			seen := &m
+			if bad {
+				seen = nil
+			}
+			if see(rec, seen) {
+				return nil
+			}
+		}
+		if bad {
 			return nil
 		}
 		switch m.Command {

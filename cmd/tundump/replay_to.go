@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tundump/decode"
+	"tundump/decode/field"
+	"tundump/replay"
+	"tundump/replay/peer"
+)
+
+// serverFlags say which server is played against, and how.
+type serverFlags struct {
+	to      string
+	timeout time.Duration
+}
+
+func (s *serverFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&s.to, "to", "", "play the client's side against the server at this address, `HOST:PORT` or bonjour:NAME")
+	fl.DurationVar(&s.timeout, "timeout", 10*time.Second, "with --to: how long to wait for a connection, and for the answer to Open")
+}
+
+// check finds what does not go together.
+func (s *serverFlags) check(f *replayFlags) error {
+	if s.to == "" {
+		return nil
+	}
+	switch {
+	case f.dir != decode.ClientToServer.String():
+		return errors.New("replay: --to plays the client's side: leave --dir out")
+	case len(f.address) > 0:
+		return errors.New("replay: --address is a device's; with --to the server assigns one")
+	case s.timeout <= 0:
+		return fmt.Errorf("replay: --timeout %s: it is more than 0", s.timeout)
+	}
+	if err := checkServer(s.to); err != nil {
+		return fmt.Errorf("replay: --to: %w", err)
+	}
+	return nil
+}
+
+// skipped says what is not sent.
+func (s *serverFlags) skipped(plan *replay.Plan) string {
+	return fmt.Sprintf("%s are not sent: TCP inside the tunnel cannot be sent again as packets", count(plan.SkippedTCP, "TCP segment"))
+}
+
+// packetsOnly has a selection count for packets, and all messages pass: without
+// Open nothing can be sent.
+func packetsOnly(sel func(*field.Row) bool) func(*field.Row) bool {
+	if sel == nil {
+		return nil
+	}
+	return func(r *field.Row) bool { return r.Packet == nil || sel(r) }
+}
+
+// steps says what is sent.
+func steps(plan *replay.Plan) string {
+	var messages int64
+	for i := range plan.Steps {
+		if plan.Steps[i].Index < 0 {
+			messages++
+		}
+	}
+	packets := count(int64(len(plan.Steps))-messages, "packet")
+	if messages == 0 {
+		return packets
+	}
+	return count(messages, "message") + " and " + packets
+}
+
+// overServer plays against a live server.
+func (f *replayFlags) overServer(cmd *cobra.Command, p *played) error {
+	if err := p.compile(0); err != nil {
+		return err
+	}
+	if err := p.checkTunnels(); err != nil {
+		return usage(err)
+	}
+	p.announce(cmd, "a tunnel with "+f.server.to)
+	tap, err := f.report.tap(cmd, p)
+	if err != nil {
+		return err
+	}
+	player := peer.NewPlayer(peer.PlayerConfig{
+		Dial:    func(ctx context.Context) (net.Conn, error) { return dialServer(ctx, f.server.to) },
+		Tunnels: p.plan.Tunnels,
+		Map:     p.mapper.addr,
+		Timeout: f.server.timeout,
+		Tap:     tap.items,
+	})
+	err = p.play(cmd, player, tap)
+	for _, n := range player.Notes() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
+	}
+	return err
+}
+
+// checkTunnels finds what a server cannot be asked.
+func (p *played) checkTunnels() error {
+	carries := make(map[uint32]bool)
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		if s.Tunnel == 0 {
+			return fmt.Errorf("replay: %s has packets without a tunnel, which no server takes: play them with --tun or --netstack", p.file)
+		}
+		carries[s.Tunnel] = carries[s.Tunnel] || s.Index >= 0
+	}
+	for i := range p.plan.Tunnels {
+		t := &p.plan.Tunnels[i]
+		var m decode.Message
+		if !carries[t.Number] {
+			continue
+		}
+		if t.Record == nil || m.Decode(decode.Event{Kind: decode.Record, Dir: decode.ServerToClient, Raw: t.Record}) != nil ||
+			len(peer.ParseAssigned(m.Configuration()).Addresses) == 0 {
+			return fmt.Errorf("replay: %s: tunnel %d carries packets, and there is no configuration that says which address the client had: it was recorded from its middle on", p.file, t.Number)
+		}
+	}
+	return nil
+}
+
+// items takes what was sent and came over a tunnel: the packets.
+func (t *replayTap) items(sent bool, items []replay.Item) {
+	pkts := make([][]byte, 0, len(items))
+	for i := range items {
+		if items[i].Kind == decode.Packet {
+			pkts = append(pkts, items[i].Data)
+		}
+	}
+	if len(pkts) > 0 {
+		t.packets(sent, pkts)
+	}
+}
