@@ -146,7 +146,7 @@ func (l *link) sendMessage(rec []byte) error {
 	}
 	id := l.identify(m)
 	var err error
-	if l.buf, err = edit(l.buf[:0], rec, bplist.Change{Value: m.Value(decode.KeyIdentifier), Object: bplist.AppendInt(nil, id)}); err != nil {
+	if l.buf, err = edit(l.buf[:0], rec, func(root bplist.Value) []bplist.Change { return []bplist.Change{identifier(root, id)} }); err != nil {
 		return fmt.Errorf("%s of connection %d cannot be given a new identifier: %w", m.Command, m.Identifier, err)
 	}
 	return l.put(l.buf)
@@ -177,14 +177,14 @@ func (l *link) taken(id int64) bool {
 	return known || flow != nil
 }
 
-// edit appends a record in which some scalars are replaced.
-func edit(dst, rec []byte, changes ...bplist.Change) ([]byte, error) {
+// edit appends a record in which some scalars of its root are replaced.
+func edit(dst, rec []byte, changes func(root bplist.Value) []bplist.Change) ([]byte, error) {
 	doc, err := bplist.Parse(rec[frame.HeaderLen:], bplist.Limits{})
 	if err != nil {
 		return dst, err
 	}
 	start := len(dst)
-	dst, err = bplist.Edit(frame.Reserve(dst), &doc, changes...)
+	dst, err = bplist.Edit(frame.Reserve(dst), &doc, changes(doc.Root())...)
 	if err != nil {
 		return dst[:start], err
 	}
@@ -216,28 +216,41 @@ func (l *link) see(rec []byte, m *decode.Message) bool {
 // translate returns a copy of a message of the server's in the recording's
 // words.
 func (l *link) translate(rec []byte, m *decode.Message) []byte {
-	var changes []bplist.Change
 	id, known := l.recorded[m.Identifier]
-	if known && m.HasIdentifier {
-		changes = append(changes, bplist.Change{Value: m.Value(decode.KeyIdentifier), Object: bplist.AppendInt(nil, id)})
+	if !known || !m.HasIdentifier {
+		return append([]byte(nil), rec...)
 	}
-	if m.Command == decode.OpenResult && known && l.hasIP && m.Identifier == l.ip && !l.answered {
+	assigns := m.Command == decode.OpenResult && l.hasIP && m.Identifier == l.ip
+	if assigns && !l.answered {
 		l.answer(m)
 	}
-	if known && m.Identifier == l.ip && m.Command == decode.OpenResult {
-		for i, family := range families {
-			v := m.Configuration().Get(family).Get("Address")
-			if _, ok := address(v); ok && l.was[i].addr.IsValid() {
-				changes = append(changes, bplist.Change{Value: v, Object: bplist.AppendString(nil, l.was[i].text)})
-			}
+	b, err := edit(nil, rec, func(root bplist.Value) []bplist.Change {
+		changes := []bplist.Change{identifier(root, id)}
+		if assigns {
+			changes = l.addresses(changes, root)
 		}
-	}
-	if len(changes) > 0 {
-		if b, err := edit(nil, rec, changes...); err == nil {
-			return b
-		}
+		return changes
+	})
+	if err == nil {
+		return b
 	}
 	return append([]byte(nil), rec...) // no binary property list: compared as it is
+}
+
+// addresses adds what puts the recorded addresses in the place of the live ones.
+func (l *link) addresses(changes []bplist.Change, root bplist.Value) []bplist.Change {
+	conf := root.Get(decode.KeyConfiguration.String())
+	for i, family := range families {
+		v := conf.Get(family).Get("Address")
+		if _, ok := address(v); ok && l.was[i].addr.IsValid() {
+			changes = append(changes, bplist.Change{Value: v, Object: bplist.AppendString(nil, l.was[i].text)})
+		}
+	}
+	return changes
+}
+
+func identifier(root bplist.Value, id int64) bplist.Change {
+	return bplist.Change{Value: root.Get(decode.KeyIdentifier.String()), Object: bplist.AppendInt(nil, id)}
 }
 
 // answer takes the answer to the IP connection's Open.
