@@ -25,7 +25,14 @@ func Compile(src Source, o Options) (*Plan, error) {
 	if err := o.Pace.check(); err != nil {
 		return nil, err
 	}
+	o.SkipTCP = o.SkipTCP || o.Flows
 	c := newCompiler(src, o)
+	if o.Flows {
+		var err error
+		if c.Dialogues, c.LargeDialogues, c.LostDialogues, err = dialogues(src, &o); err != nil {
+			return nil, err
+		}
+	}
 	for i := range src.Len() {
 		ev, err := src.At(i, c.buf)
 		if err != nil {
@@ -58,6 +65,7 @@ type compiler struct {
 	tunnels map[uint32]int
 	kept    int64 // bytes in memory
 	arena   []byte
+	streams map[flowKey]bool // app-proxy TCP connections that are dialogues
 	// seen, if set, is told of all that is asked and answered; for Diff.
 	seen func(it Item, dir decode.Direction, at time.Duration, number int64, k key, c class, sum uint64)
 }
@@ -68,6 +76,7 @@ func newCompiler(src Source, o Options) *compiler {
 		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), Sources: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
 		keyer:   newKeyer(seed),
 		tunnels: make(map[uint32]int),
+		streams: make(map[flowKey]bool),
 	}
 	c.keyer.loose = o.loose
 	if o.Select != nil {
@@ -81,8 +90,11 @@ func newCompiler(src Source, o Options) *compiler {
 
 func (c *compiler) finish() (*Plan, error) {
 	p := c.Plan
-	if len(p.Steps) == 0 {
+	if len(p.Steps) == 0 && len(p.Dialogues) == 0 {
 		return nil, ErrEmpty
+	}
+	if len(p.Steps) == 0 {
+		return p, nil
 	}
 	first, last := p.Steps[0].At, p.Steps[len(p.Steps)-1].At
 	p.Duration = last - first
@@ -161,7 +173,7 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		c.configured(ev)
 	}
 	if m.Command != decode.Packets {
-		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data {
+		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data || c.stream(ev) {
 			return nil // Diff compares what flows carry as a whole
 		}
 		return c.other(i, ev)
@@ -176,6 +188,23 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		}
 	}
 	return nil
+}
+
+// stream reports whether a message is of a connection that is a dialogue.
+func (c *compiler) stream(ev decode.Event) bool {
+	m := &c.message
+	if !c.opt.Flows || !m.HasIdentifier {
+		return false
+	}
+	k := flowKey{tunnel: ev.Tunnel, id: m.Identifier}
+	if kind, ok := m.Int(decode.KeyAppProxyFlowType); m.Command == decode.Open && ev.Dir == decode.ClientToServer {
+		if len(c.streams) >= maxFlows {
+			return false
+		}
+		_, host := m.Host()
+		c.streams[k] = ok && kind == decode.FlowTCP && host
+	}
+	return c.streams[k]
 }
 
 func (c *compiler) tunnel(ev decode.Event) *TunnelInfo {

@@ -30,9 +30,13 @@ type carried struct {
 	blocks []uint64 // hashes of the first maxBlocks blocks, and one of all the rest
 	hash   maphash.Hash
 	stream reasm.Stream
+
+	dialogue *kept // nil: only compared
+	dir      decode.Direction
 }
 
 func (c *carried) write(b []byte) {
+	c.dialogue.say(c.dir, b)
 	if c.length == 0 {
 		c.hash.SetSeed(streamSeed)
 	}
@@ -90,6 +94,8 @@ type flowOf struct {
 	number  int64 // of its first packet, or of its message
 	message bool
 	way     [2]carried // by direction
+
+	dialogue *kept // nil if nothing is kept
 }
 
 // flowKey names a flow in one recording.
@@ -111,16 +117,42 @@ type flowReader struct {
 	tunnels map[uint32]bool
 	number  int64
 	first   int64
+	now     time.Duration
+
+	// of dialogues
+	keep    *keeper
+	tunnel  uint32 // 0: all
+	rewrite func(dst, pkt []byte, dir decode.Direction) []byte
+	changed []byte
 }
 
 // flowsOf reads a recording and counts what is in it.
 func flowsOf(src Source, m *Metrics) ([]*flowOf, error) {
-	r := &flowReader{metrics: m, parser: packet.NewParser(), open: make(map[flowKey]*flowOf), tunnels: make(map[uint32]bool)}
+	r := newFlowReader(m)
+	if err := r.read(src); err != nil {
+		return nil, err
+	}
+	for _, f := range r.flows {
+		for d := range f.way {
+			f.way[d].close()
+			m.Payload[d] += f.way[d].length
+		}
+	}
+	m.Flows = int64(len(r.flows))
+	return r.flows, nil
+}
+
+func newFlowReader(m *Metrics) *flowReader {
+	return &flowReader{metrics: m, parser: packet.NewParser(), open: make(map[flowKey]*flowOf), tunnels: make(map[uint32]bool)}
+}
+
+// read reads a recording to its end.
+func (r *flowReader) read(src Source) error {
 	var buf []byte
 	for i := range src.Len() {
 		ev, err := src.At(i, buf)
 		if err != nil {
-			return nil, fmt.Errorf("replay: row %d: %w", i, err)
+			return fmt.Errorf("replay: row %d: %w", i, err)
 		}
 		if cap(ev.Raw) > cap(buf) {
 			buf = ev.Raw[:0]
@@ -133,12 +165,9 @@ func flowsOf(src Source, m *Metrics) ([]*flowOf, error) {
 			w.stream.Flush()
 			w.drain()
 			w.stream.Close()
-			w.close()
-			m.Payload[d] += w.length
 		}
 	}
-	m.Flows = int64(len(r.flows))
-	return r.flows, nil
+	return nil
 }
 
 func (r *flowReader) event(ev decode.Event) {
@@ -146,7 +175,11 @@ func (r *flowReader) event(ev decode.Event) {
 	if r.first == 0 {
 		r.first = ev.Time
 	}
-	m.Duration = max(m.Duration, time.Duration(ev.Time-r.first))
+	r.now = time.Duration(max(0, ev.Time-r.first))
+	m.Duration = max(m.Duration, r.now)
+	if r.tunnel != 0 && ev.Tunnel != r.tunnel {
+		return
+	}
 	if ev.Tunnel != 0 && !r.tunnels[ev.Tunnel] && len(r.tunnels) < maxFlows {
 		r.tunnels[ev.Tunnel] = true
 		m.Tunnels++
@@ -183,11 +216,26 @@ func (r *flowReader) record(ev decode.Event) {
 		if host, ok := m.Host(); ok && ev.Dir == decode.ClientToServer && kind == decode.FlowTCP {
 			port, _ := m.Port()
 			to := fmt.Sprintf("%s:%d", packet.AppendSafe(nil, host), port)
-			r.add(flowKey{tunnel: ev.Tunnel, id: m.Identifier}, &flowOf{align: "app-proxy TCP to " + to, line: fmt.Sprintf("connection %d to %s", m.Identifier, to), number: ev.Number, message: true})
+			f := &flowOf{align: "app-proxy TCP to " + to, line: fmt.Sprintf("connection %d to %s", m.Identifier, to), number: ev.Number, message: true}
+			_, text := m.Value(decode.KeyPort).Text()
+			r.dialogue(f, Dialogue{Tunnel: ev.Tunnel, Host: host, Port: uint16(port), IntegerPort: !text})
+			r.add(flowKey{tunnel: ev.Tunnel, id: m.Identifier}, f)
+		}
+	case decode.OpenResult:
+		if code, ok := m.Int(decode.KeyResultCode); ok && code == decode.ResultSuccess {
+			if f := r.open[flowKey{tunnel: ev.Tunnel, id: m.Identifier}]; f != nil {
+				f.dialogue.connected()
+			}
+		}
+	case decode.Close:
+		if f := r.open[flowKey{tunnel: ev.Tunnel, id: m.Identifier}]; f != nil {
+			f.dialogue.at(r.now)
+			f.dialogue.fin(ev.Dir)
 		}
 	case decode.Data:
 		if b, ok := m.Data(); ok {
 			if f := r.open[flowKey{tunnel: ev.Tunnel, id: m.Identifier}]; f != nil {
+				f.dialogue.at(r.now)
 				f.way[ev.Dir].write(b)
 			}
 		}
@@ -209,6 +257,10 @@ func (r *flowReader) packet(ev decode.Event, b []byte) {
 	r.number++
 	r.metrics.Packets[ev.Dir]++
 	r.metrics.Bytes[ev.Dir] += int64(len(b))
+	if r.rewrite != nil {
+		r.changed = r.rewrite(r.changed[:0], b, ev.Dir)
+		b = r.changed
+	}
 	f := &r.facts
 	r.parser.Facts(b, f)
 	if f.Transport != packet.TCP || !f.L4Complete {
@@ -230,7 +282,12 @@ func (r *flowReader) packet(ev decode.Event, b []byte) {
 		}
 		dir = decode.ClientToServer
 		flow = &flowOf{align: "TCP to " + dst.String(), line: src.String() + " > " + dst.String() + " TCP", number: r.number}
+		r.dialogue(flow, Dialogue{Tunnel: ev.Tunnel, Client: src, Host: f.Dst.String(), Port: f.DstPort})
 		r.add(k, flow)
+	}
+	flow.dialogue.at(r.now)
+	if dir == decode.ServerToClient && synAck(f) {
+		flow.dialogue.connected()
 	}
 	w := &flow.way[dir]
 	w.stream.Add(&reasm.Segment{Seq: f.Seq, SYN: f.Flags&packet.SYN != 0, FIN: f.Flags&packet.FIN != 0, PSH: f.Flags&packet.PSH != 0, Data: f.Payload})
@@ -249,6 +306,8 @@ func (c *carried) drain() {
 			c.write(p.Data)
 		case reasm.Gap:
 			c.lost += p.Len
+		case reasm.Fin:
+			c.dialogue.fin(c.dir)
 		}
 	}
 }

@@ -21,6 +21,9 @@ type Options struct {
 	// SkipTCP leaves out the client's TCP: sequence numbers are the other
 	// side's to choose, so what was recorded says nothing to a live server.
 	SkipTCP bool
+	// Flows makes dialogues of the TCP connections, which are opened again
+	// instead, those of app proxies among them. It goes with Messages.
+	Flows bool
 	// Select reports whether a packet or message of the side that is played is
 	// sent; nil is all. The row is valid during the call.
 	Select func(*field.Row) bool
@@ -85,6 +88,11 @@ type Plan struct {
 	Fragments   int64 // packets of the other side that are parts of a datagram, which are not compared
 	TCP         int64 // segments that are sent after the first of their connection
 	SkippedTCP  int64 // segments that SkipTCP left out
+
+	// Dialogues are the connections that are opened again, in order.
+	Dialogues      []*Dialogue
+	LargeDialogues int64 // those that are left out because they do not fit into memory
+	LostDialogues  int64 // those that are left out because they were not captured whole
 
 	source Source
 	opt    Options

@@ -28,6 +28,10 @@ type Report struct {
 	Unrelated  int64 // what came and answers nothing that was sent, TCP past its handshake among it
 	Received   int64 // all that came
 
+	Flows     int64    // connections that were opened again
+	FlowsSame int64    // of them: the same bytes came
+	FlowBytes [2]int64 // what they carried, by direction
+
 	RTT, RecordedRTT Quantiles // of what was answered
 
 	// Differences are the first of them, in the order found: Total counts all.

@@ -53,7 +53,9 @@ With --to the client's side is played against a live server: a connection for
 each recorded tunnel, the recorded messages with new identifiers, the recorded
 packets with the address that the server assigns now. What the server answers is
 put into the recording's words and compared. Inner TCP is left out: its sequence
-numbers are the server's to choose.
+numbers are the server's to choose. With --flows each recorded TCP connection is
+opened again through the tunnel instead, and each connection of an app proxy:
+what the client said is said in its turn, and what comes must be the same bytes.
 
 ICMP echo is matched by its numbers, DNS by identifier and name, the first
 segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
@@ -68,7 +70,7 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
   tundump replay session.pcapng --tun -x 10 --map 93.184.216.34=10.8.0.1
   tundump replay session.pcapng --tun --dir s2c -Y dns --report junit=replay.xml
   tundump replay inner.pcap --netstack -t -l 50 -w again.pcapng
-  tundump replay session.pcapng --to tunnel.example:8890 --pace answer`,
+  tundump replay session.pcapng --to tunnel.example:8890 --flows --pace answer`,
 		Args: f.tun.args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args)
@@ -243,7 +245,7 @@ func (p *played) compile(mtu int) error {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
 	if f.server.to != "" {
-		o.Messages, o.SkipTCP = true, true
+		o.Messages, o.SkipTCP, o.Flows = true, true, f.server.flows
 		o.Select = packetsOnly(o.Select)
 	}
 	o.Rewrite = p.mapper.rewrite(p.dir)
@@ -291,9 +293,7 @@ func (p *played) announce(cmd *cobra.Command, into string) {
 	if plan.TCP > 0 {
 		notes = append(notes, fmt.Sprintf("%s past a handshake, sent and not compared", count(plan.TCP, "TCP segment")))
 	}
-	if plan.SkippedTCP > 0 {
-		notes = append(notes, p.flags.server.skipped(plan))
-	}
+	notes = append(notes, p.flags.server.skipped(plan)...)
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
 	}

@@ -64,6 +64,9 @@ func (p *played) verdict(r *replay.Report) string {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
 	}
+	if n := r.Flows - r.FlowsSame; n > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %d different", count(n, "connection"), r.Flows))
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -93,6 +96,9 @@ func printReplay(w io.Writer, r *replay.Report, oversize int64, quiet bool) erro
 	}
 	if r.Extra+r.Repeated+r.Unrelated > 0 {
 		row("also came", "%d extra, %d repeated, %d that nothing was compared with", r.Extra, r.Repeated, r.Unrelated)
+	}
+	if r.Flows > 0 {
+		row("connections", "%d of %d the same, %s sent, %s came", r.FlowsSame, r.Flows, size(r.FlowBytes[0]), size(r.FlowBytes[1]))
 	}
 	if r.RTT.Count > 0 {
 		row("round trip", "%s; recorded %s", quantiles(r.RTT), quantiles(r.RecordedRTT))
@@ -209,6 +215,9 @@ type jsonReplay struct {
 	Extra       int64            `json:"extra"`
 	Repeated    int64            `json:"repeated"`
 	Unrelated   int64            `json:"unrelated"`
+	Flows       int64            `json:"flows"`
+	FlowsSame   int64            `json:"flows_same"`
+	FlowBytes   [2]int64         `json:"flow_bytes"`
 	Lateness    jsonQuantiles    `json:"lateness"`
 	RTT         jsonQuantiles    `json:"rtt"`
 	RecordedRTT jsonQuantiles    `json:"recorded_rtt"`
@@ -249,6 +258,7 @@ func jsonReport(p *played, r *replay.Report, failed error) jsonReplay {
 		Elapsed: r.Elapsed.Seconds(), Planned: r.Planned.Seconds(),
 		Expected: r.Expected, Answered: r.Answered, Unanswered: r.Unanswered, Late: r.Late, Changed: r.Changed,
 		Extra: r.Extra, Repeated: r.Repeated, Unrelated: r.Unrelated,
+		Flows: r.Flows, FlowsSame: r.FlowsSame, FlowBytes: r.FlowBytes,
 		Lateness: q(r.Lateness), RTT: q(r.RTT), RecordedRTT: q(r.RecordedRTT), Total: r.Total, Differences: jsonDifferences(r.Differences),
 	}
 	if failed != nil {

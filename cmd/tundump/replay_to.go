@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,23 +14,29 @@ import (
 	"tundump/decode"
 	"tundump/decode/field"
 	"tundump/replay"
+	"tundump/replay/netstack"
 	"tundump/replay/peer"
 )
 
 // serverFlags say which server is played against, and how.
 type serverFlags struct {
 	to      string
+	flows   bool
 	timeout time.Duration
 }
 
 func (s *serverFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&s.to, "to", "", "play the client's side against the server at this address, `HOST:PORT` or bonjour:NAME")
+	fl.BoolVar(&s.flows, "flows", false, "with --to: open the recorded TCP connections again, those of app proxies among them, say what the client said, and compare what comes byte for byte")
 	fl.DurationVar(&s.timeout, "timeout", 10*time.Second, "with --to: how long to wait for a connection, and for the answer to Open")
 }
 
 // check finds what does not go together.
 func (s *serverFlags) check(f *replayFlags) error {
 	if s.to == "" {
+		if s.flows {
+			return errors.New("replay: --flows goes with --to")
+		}
 		return nil
 	}
 	switch {
@@ -47,8 +54,17 @@ func (s *serverFlags) check(f *replayFlags) error {
 }
 
 // skipped says what is not sent.
-func (s *serverFlags) skipped(plan *replay.Plan) string {
-	return fmt.Sprintf("%s are not sent: TCP inside the tunnel cannot be sent again as packets", count(plan.SkippedTCP, "TCP segment"))
+func (s *serverFlags) skipped(plan *replay.Plan) (notes []string) {
+	if plan.SkippedTCP > 0 && !s.flows {
+		notes = append(notes, fmt.Sprintf("%s left out: TCP inside the tunnel cannot be sent again as packets, --flows opens the connections again", count(plan.SkippedTCP, "TCP segment")))
+	}
+	if n := plan.LargeDialogues; n > 0 {
+		notes = append(notes, fmt.Sprintf("%s left out: what they carry does not fit into memory", count(n, "connection")))
+	}
+	if n := plan.LostDialogues; n > 0 {
+		notes = append(notes, fmt.Sprintf("%s left out: they were not captured whole", count(n, "connection")))
+	}
+	return notes
 }
 
 // packetsOnly has a selection count for packets, and all messages pass: without
@@ -69,6 +85,9 @@ func steps(plan *replay.Plan) string {
 		}
 	}
 	packets := count(int64(len(plan.Steps))-messages, "packet")
+	if n := len(plan.Dialogues); n > 0 {
+		packets += ", and opening " + count(int64(n), "connection")
+	}
 	if messages == 0 {
 		return packets
 	}
@@ -92,6 +111,9 @@ func (f *replayFlags) overServer(cmd *cobra.Command, p *played) error {
 		Dial:    func(ctx context.Context) (net.Conn, error) { return dialServer(ctx, f.server.to) },
 		Tunnels: p.plan.Tunnels,
 		Map:     p.mapper.addr,
+		Stack: func(addrs []netip.Prefix) (peer.FlowStack, error) {
+			return netstack.New(netstack.Config{Addresses: addrs, Logger: p.log})
+		},
 		Timeout: f.server.timeout,
 		Tap:     tap.items,
 	})
@@ -111,6 +133,12 @@ func (p *played) checkTunnels() error {
 			return fmt.Errorf("replay: %s has packets without a tunnel, which no server takes: play them with --tun or --netstack", p.file)
 		}
 		carries[s.Tunnel] = carries[s.Tunnel] || s.Index >= 0
+	}
+	for _, d := range p.plan.Dialogues {
+		if d.Tunnel == 0 {
+			return fmt.Errorf("replay: %s has connections without a tunnel, which no server takes", p.file)
+		}
+		carries[d.Tunnel] = carries[d.Tunnel] || !d.Message
 	}
 	for i := range p.plan.Tunnels {
 		t := &p.plan.Tunnels[i]

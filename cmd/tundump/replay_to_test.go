@@ -421,3 +421,29 @@ func exitCode(err error) int {
 	}
 	return exitFailed
 }
+
+// What the demo recorded, pages, names, a bulk transfer and app-proxy flows,
+// is the same at a fresh server, every byte of it.
+func TestReplayFlows(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "demo.pcapng")
+	if p := start(t, "demo", "--no-tui", "-q", "-w", file); <-p.done != nil {
+		t.Fatal("the demo failed")
+	}
+	world, err := startInternet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer world.close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	addr, err := startDemoServer(ctx, &wg, world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := replayJSON(t, file, "--to", addr, "--flows", "--pace", "answer")
+	if err != nil || !j.Same || j.Flows != 4 || j.FlowsSame != 4 || j.FlowBytes[0] < demoBulk || j.FlowBytes[1] < demoBulk || j.Answered != j.Expected || j.Expected < 3 {
+		t.Errorf("%v: %+v", err, j)
+	}
+}
