@@ -182,7 +182,7 @@ func (r *reader) analyse(pos int, at *row, data []byte, w want) {
 	if u, followed := r.v.units.get(at.unit()); followed {
 		a := &r.analysis
 		a.App, a.Segment, a.Again.Column = u.flow, u.segment, u.column
-		a.Again.Info, _ = r.v.infos.get(int64(pos) + 1)
+		a.Again.Info = r.snap.info(pos)
 		r.facts.App = u.app
 	} else if r.analysis.Flags.Repeats() {
 		r.facts.App = packet.NoApp

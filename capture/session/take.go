@@ -43,7 +43,7 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	code, known := v.units.of(f.App, &p.Flow, v.protocols.scratch)
 	v.text = p.Flow.AppendKept(v.text[:0], r.parser, f)
 	if len(v.text) > 0 {
-		v.infos.put(n, v.shared(v.text))
+		v.keepInfo(n)
 	}
 	w.place = uint32(min(offset, maxPlace))<<placeShift | uint32(code)
 	plain := f.Carries == packet.NotInside && !f.IsFragment() && f.Header != nil && f.Dst.IsValid()
@@ -192,23 +192,47 @@ func (us *units) get(code uint8) (u unit, followed bool) {
 	return unit{}, false
 }
 
-// maxTexts bounds how many different texts of info columns are kept.
-const maxTexts = 1 << 14
+// info is the info column of packet number at+1, where the packet alone does
+// not say it.
+type info struct {
+	at   uint32
+	text uint32 // in View.texts
+}
 
-// shared returns b as a string, the one from before if there was one. For the
-// pass.
-func (v *View) shared(b []byte) string {
-	if t, ok := v.texts[string(b)]; ok {
-		return t
+const (
+	// maxTexts bounds how many different texts of info columns are kept,
+	// maxInfos for how many packets: 32 MiB.
+	maxTexts = 1 << 14
+	maxInfos = 1 << 22
+)
+
+// keepInfo keeps v.text for packet n.
+func (v *View) keepInfo(n int64) {
+	k, ok := v.textOf[string(v.text)]
+	if !ok {
+		if v.texts.n >= maxTexts {
+			return
+		}
+		if v.textOf == nil {
+			v.textOf = make(map[string]uint32)
+		}
+		k = uint32(v.texts.n)
+		v.texts.push(string(v.text))
+		v.textOf[string(v.text)] = k
 	}
-	s := string(b)
-	if v.texts == nil {
-		v.texts = make(map[string]string)
+	if v.infos.n-v.infos.low < maxInfos && n <= math.MaxUint32 {
+		v.infos.push(info{uint32(n - 1), k})
 	}
-	if len(v.texts) < maxTexts {
-		v.texts[s] = s
+}
+
+// info returns what was kept of the info column of the packet at pos, "" if
+// nothing was.
+func (s *Snapshot) info(pos int) string {
+	i := s.infos.search(func(x *info) bool { return int(x.at) >= pos })
+	if i == s.infos.n || int(s.infos.at(i).at) != pos {
+		return ""
 	}
-	return s
+	return *s.texts.at(int(s.infos.at(i).text))
 }
 
 // maxSparse bounds what is kept of rows that need more than a row has.

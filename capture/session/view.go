@@ -28,8 +28,9 @@ type View struct {
 	store    *store.Store
 	session  *Session
 	flows    *flows
-	infos    sparse[string]    // by packet's number: the info column of units that span packets
-	texts    map[string]string // of infos; for the pass
+	infos    list[info]        // of units that span packets, by packet
+	texts    list[string]      // of infos
+	textOf   map[string]uint32 // their places; for the pass
 	text     []byte
 	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
 	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
@@ -81,6 +82,8 @@ type Snapshot struct {
 
 	rows   list[row]
 	events list[uint32]
+	infos  list[info]
+	texts  list[string]
 	passed int // rows of the store that are in it
 }
 
@@ -296,6 +299,7 @@ func (v *View) publish(end error) {
 	messages := v.messages.search(func(e *uint32) bool { return *e >= first })
 	v.packets.drop(packets)
 	v.messages.drop(messages)
+	v.infos.drop(v.infos.search(func(x *info) bool { return int(x.at) >= packets }))
 	sum, open := v.session.Seen(), int64(len(v.session.tunnels))
 	if v.session.tunnels[0] != nil { // packets without one
 		open--
@@ -303,6 +307,7 @@ func (v *View) publish(end error) {
 	v.announce(func(s *Snapshot) {
 		s.Packets, s.Messages = Extent{packets, v.packets.n}, Extent{messages, v.messages.n}
 		s.rows, s.events, s.passed = v.packets, v.messages, v.session.next
+		s.infos, s.texts = v.infos, v.texts
 		s.Summary = sum
 		s.Open = open
 		s.PacketRate, s.ByteRate = v.rate.packetRate, v.rate.byteRate
