@@ -24,6 +24,7 @@ type Selection struct {
 	cancel context.CancelFunc
 
 	found     list[uint32] // for run
+	pieces    [2][]uint32  // likewise: what the two pieces that are looked at had
 	published atomic.Pointer[list[uint32]]
 	done, all atomic.Int64
 	err       atomic.Pointer[error]
@@ -113,7 +114,7 @@ func (s *Selection) run(ctx context.Context) error {
 			continue
 		}
 		for pos < e.End {
-			next, err := s.pieces(ctx, snap, pos, e.End)
+			next, err := s.look(ctx, snap, pos, e.End)
 			if err != nil {
 				return err
 			}
@@ -128,20 +129,22 @@ func (s *Selection) run(ctx context.Context) error {
 	}
 }
 
-// pieces looks at the rows from pos on, two pieces at a time, and returns
+// look looks at the rows from pos on, two pieces at a time, and returns
 // where to go on.
-func (s *Selection) pieces(ctx context.Context, snap *Snapshot, pos, end int) (next int, err error) {
-	var results [2][]uint32
+func (s *Selection) look(ctx context.Context, snap *Snapshot, pos, end int) (next int, err error) {
 	var errs [2]error
 	var wg sync.WaitGroup
-	for k := range results {
+	for k := range s.pieces {
+		s.pieces[k] = s.pieces[k][:0]
+	}
+	for k := range s.pieces {
 		from := pos + k*piece
 		if from >= end {
 			break
 		}
 		next = min(from+piece, end)
-		look := func(to int) { results[k], errs[k] = s.ask.between(ctx, snap, from, to) }
-		if k+1 < len(results) && next < end {
+		look := func(to int) { s.pieces[k], errs[k] = s.ask.between(ctx, snap, from, to, s.pieces[k]) }
+		if k+1 < len(s.pieces) && next < end {
 			to := next
 			wg.Go(func() { look(to) })
 			continue
@@ -149,7 +152,7 @@ func (s *Selection) pieces(ctx context.Context, snap *Snapshot, pos, end int) (n
 		look(next)
 	}
 	wg.Wait()
-	for k, found := range results {
+	for k, found := range s.pieces {
 		if errs[k] != nil {
 			return pos, errs[k]
 		}
@@ -236,8 +239,9 @@ func wayOf(f *field.Field) way {
 	return inFile
 }
 
-// between returns the positions of the rows that pass, from <= position < to.
-func (a *asker) between(ctx context.Context, snap *Snapshot, from, to int) (found []uint32, err error) {
+// between appends to found the positions of the rows that pass, from <=
+// position < to.
+func (a *asker) between(ctx context.Context, snap *Snapshot, from, to int, found []uint32) ([]uint32, error) {
 	r := a.v.reader()
 	defer a.v.readers.Put(r)
 	r.snap = snap
@@ -248,7 +252,8 @@ func (a *asker) between(ctx context.Context, snap *Snapshot, from, to int) (foun
 				return nil, err
 			}
 		}
-		pass := false
+		var pass bool
+		var err error
 		if a.list == Packets {
 			pass, err = a.packet(r, pos, &scratch)
 		} else {

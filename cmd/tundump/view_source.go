@@ -5,7 +5,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"sync"
+	"time"
 
 	"tundump/capture/record"
 	"tundump/capture/session"
@@ -26,6 +29,7 @@ type viewSource struct {
 	name     string
 	path     string // "" if the capture has none that others could open
 
+	flows flowCache
 	mu    sync.Mutex
 	state *tui.Snapshot // of the view's newest state that was asked for
 }
@@ -67,12 +71,23 @@ func (s *viewSource) Changed(ctx context.Context, version uint64) (*tui.Snapshot
 	return s.of(state), err
 }
 
+// manyPackets is where a view's rows begin to be most of the memory.
+const manyPackets = 1 << 20
+
+// lessGarbage has the collector leave less garbage beside what is in use. With
+// many rows, which have no pointers and so cost it nothing, as much again would
+// be hundreds of MiB.
+var lessGarbage = sync.OnceFunc(func() { debug.SetGCPercent(25) })
+
 // of makes a screen's snapshot of a view's.
 func (s *viewSource) of(v *session.Snapshot) *tui.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != nil && s.state.Version >= v.Version {
 		return s.state
+	}
+	if v.Packets.End-v.Packets.First >= manyPackets {
+		lessGarbage()
 	}
 	sum := &v.Summary
 	out := &tui.Snapshot{
@@ -125,8 +140,29 @@ func (s *viewSource) Select(l tui.List, f *filter.Filter) tui.Selection {
 	return s.view.Select(session.List(l), f)
 }
 
+// flowCache is the flows as they were when they were asked for last: with very
+// many of them, making the list for each frame would be all that is done.
+type flowCache struct {
+	mu      sync.Mutex
+	list    []tui.Flow
+	version uint64
+	until   time.Time // how long it will do, though there is a newer state
+}
+
 // Flows implements tui.Source.
 func (s *viewSource) Flows(context.Context) ([]tui.Flow, error) {
+	c := &s.flows
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began, version := time.Now(), s.view.Snapshot().Version
+	if c.version != version && began.After(c.until) {
+		c.list, c.version = s.allFlows(), version
+		c.until = time.Now().Add(10 * time.Since(began))
+	}
+	return slices.Clone(c.list), nil
+}
+
+func (s *viewSource) allFlows() []tui.Flow {
 	kept := s.view.Flows()
 	list := make([]tui.Flow, len(kept))
 	for i := range kept {
@@ -136,7 +172,7 @@ func (s *viewSource) Flows(context.Context) ([]tui.Flow, error) {
 			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Completeness: f.Completeness, Rate: f.Rate,
 		}
 	}
-	return list, nil
+	return list
 }
 
 // Findings implements tui.Source.
