@@ -34,7 +34,7 @@ func drive(t testing.TB, w, h int, opt Options, fakes ...*fake) *driver {
 	}
 	d.m = New(opt)
 	t.Cleanup(func() {
-		d.m.cancel()
+		d.m.Close()
 		for d.out > 0 {
 			<-d.msgs
 			d.out--

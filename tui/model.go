@@ -289,6 +289,16 @@ func (m *Model) interrupt() tea.Cmd {
 	return nil
 }
 
+// Close ends what the screen has running: commands, selections, followed
+// streams. It is for whoever ran the program, after it has ended; the sources
+// stay open.
+func (m *Model) Close() {
+	m.cancel()
+	for _, s := range m.screens {
+		s.close()
+	}
+}
+
 // Markdown returns the table of keys for the documentation, with the defaults.
 func Markdown() string {
 	k, _ := keys.NewMap(bindings(table()), nil)

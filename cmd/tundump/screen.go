@@ -102,7 +102,9 @@ func runScreen(ctx context.Context, sources []tui.Source, c controls) error {
 		case <-ctx.Done():
 		}
 	}()
-	p := tea.NewProgram(tui.New(opt), tea.WithContext(ctx), tea.WithOutput(out), tea.WithAltScreen(), tea.WithMouseCellMotion(), tea.WithoutSignalHandler())
+	model := tui.New(opt)
+	defer model.Close()
+	p := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithAltScreen(), tea.WithMouseCellMotion(), tea.WithoutSignalHandler())
 	_, err := p.Run()
 	if ctx.Err() != nil { // asked to end: that is what it did
 		return nil

@@ -2,6 +2,7 @@ package paint
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -36,7 +37,20 @@ func Cut(s string, w int) string {
 	if isASCII(s) {
 		return s[:w-1] + "…"
 	}
-	return ansi.Truncate(s, w, "…")
+	return ansi.Truncate(bound(s, w), w, "…")
+}
+
+// bound cuts what cannot come into w columns anyhow, so that a hostile text
+// costs no more than its line: a column has 32 bytes, combining marks included.
+func bound(s string, w int) string {
+	n := 32 * (w + 1)
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // CutMiddle is Cut that leaves out the middle and keeps both ends.
@@ -98,6 +112,7 @@ func (l *Line) Put(s Style, text string) {
 		l.used += len(text)
 		return
 	}
+	text = bound(text, left)
 	w := ansi.StringWidth(text)
 	if w > left {
 		text = ansi.Truncate(text, left, "…")

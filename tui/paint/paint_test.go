@@ -16,7 +16,7 @@ func FuzzLine(f *testing.F) {
 	f.Add("", "", 0)
 	th := NewTheme(Dark, termenv.TrueColor)
 	f.Fuzz(func(t *testing.T, a, b string, w int) {
-		if !utf8.ValidString(a+b) || strings.ContainsFunc(a+b, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
+		if !utf8.ValidString(a) || !utf8.ValidString(b) || strings.ContainsFunc(a+b, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
 			return // no safe text
 		}
 		w = min(max(w, 0), 300)
