@@ -153,7 +153,12 @@ func corpusDevice(t *testing.T, l *lab, session, loops string) {
 			last = line
 		}
 		exit := (*exec.ExitError)(nil)
-		if err := <-p.done; err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitFailed) {
+		err := <-p.done
+		if strings.Contains(last, "names no address that a device can have") {
+			t.Logf("%s: %s", filepath.Base(session), last) // a loopback's capture, say
+			return
+		}
+		if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitFailed) {
 			t.Errorf("%s: %v: %s", filepath.Base(session), err, last)
 			return
 		}
