@@ -120,6 +120,7 @@ func (l *Line) Put(s Style, text string) {
 	}
 	l.buf = append(l.buf, text...)
 	l.used += w
+	l.style = styles // none: the next sequence keeps what follows from joining the last character
 }
 
 // Cell appends text in exactly w columns, and right says at which side the
