@@ -164,7 +164,7 @@ func TestViewLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := NewView(st)
+		v := NewView(st, nil)
 		for v.Snapshot().Packets.End == 0 {
 			if _, err := v.Changed(t.Context(), 1); err != nil {
 				t.Fatal(err)

@@ -27,6 +27,7 @@ func spansPackets(name string) bool {
 // inPass looks for the rows with a pass of its own over the store.
 func (s *Selection) inPass(ctx context.Context) error {
 	pass := New(s.v.store)
+	pass.DecodeAs(s.v.session.parser.DecodeAs)
 	var scratch filter.Scratch
 	var announced time.Time
 	snap := s.v.Snapshot()

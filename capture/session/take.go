@@ -37,6 +37,9 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	offset := 0
 	if r.Message != nil {
 		offset = r.Message.PacketSpan(p.Index).Off
+		if end := offset + len(p.Data); end > len(r.Event.Raw) || &r.Event.Raw[offset] != &p.Data[0] {
+			offset = maxPlace // its bytes do not lie in the record, as in an XML property list
+		}
 	}
 	f := &p.Facts
 	protocol := v.protocols.of(r.parser, f, &p.Flow)

@@ -105,10 +105,11 @@ const (
 const publishEvery = 50 * time.Millisecond
 
 // NewView begins the pass over st: one goroutine, which ends with the capture
-// or at Close.
-func NewView(st *store.Store) *View {
+// or at Close. as is what [Session.DecodeAs] is told, nil for nothing.
+func NewView(st *store.Store, as map[packet.Port]packet.App) *View {
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &View{store: st, session: New(st), flows: newFlows(), counts: counts{collector: stats.New(stats.Options{})}, parser: packet.NewParser(), quoted: packet.NewParser(), cancel: cancel, ctx: ctx, done: make(chan struct{})}
+	v.session.DecodeAs(as)
 	v.readers.New = func() any { return newReader(v) }
 	v.snapshot.Store(&Snapshot{Version: 1})
 	go func() {

@@ -32,7 +32,7 @@ func benchView(b *testing.B) *View {
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := NewView(st)
+	v := NewView(st, nil)
 	b.Cleanup(func() {
 		v.Close()
 		if err := st.Close(); err != nil {
@@ -50,7 +50,7 @@ func BenchmarkPass(b *testing.B) {
 	v := benchView(b)
 	b.ResetTimer()
 	for range b.N/benchPackets + 1 {
-		again := NewView(v.store)
+		again := NewView(v.store, nil)
 		<-again.Done()
 		again.Close()
 	}

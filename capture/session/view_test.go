@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -169,7 +170,7 @@ func tunnelled(t *testing.T, pkts []timed) *store.Store {
 }
 
 func view(t *testing.T, st *store.Store) *session.View {
-	v := session.NewView(st)
+	v := session.NewView(st, nil)
 	t.Cleanup(v.Close)
 	return v
 }
@@ -214,6 +215,85 @@ func allFields(r *field.Row) string {
 	return string(b)
 }
 
+// drawAlone compares each row of a view, read in any order, with the pass.
+func drawAlone(t *testing.T, st *store.Store) {
+	t.Helper()
+	var messages, packets []string
+	s := session.New(st)
+	for {
+		r, err := s.Next(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Event.Kind.Counts() {
+			messages = append(messages, allFields(r.MessageRow()))
+		}
+		for i := range r.Packets {
+			packets = append(packets, allFields(r.PacketRow(i)))
+		}
+	}
+	v := view(t, st)
+	snap := complete(t, v)
+	if snap.Packets != (session.Extent{End: len(packets)}) || snap.Messages != (session.Extent{End: len(messages)}) {
+		t.Fatalf("%+v and %+v, want %d and %d", snap.Packets, snap.Messages, len(packets), len(messages))
+	}
+	for l, want := range [][]string{session.Messages: messages, session.Packets: packets} {
+		order := rand.New(rand.NewPCG(7, 7)).Perm(len(want))
+		seen := 0
+		err := v.Read(t.Context(), session.List(l), order, func(it *session.Item) bool {
+			if got := allFields(&it.Row); got != want[it.Pos] || it.Pos != order[seen] {
+				t.Errorf("list %d position %d:\n%s", l, it.Pos, difference(got, want[it.Pos]))
+			}
+			if l == int(session.Messages) && it.MessagePos != it.Pos {
+				t.Errorf("message %d says it is %d", it.Pos, it.MessagePos)
+			}
+			if l == int(session.Packets) && (it.Pos < it.FirstPacket || it.Pos >= it.FirstPacket+it.PacketCount) {
+				t.Errorf("packet %d is not among %d from %d on", it.Pos, it.PacketCount, it.FirstPacket)
+			}
+			seen++
+			return !t.Failed()
+		})
+		if err != nil || seen != len(want) && !t.Failed() {
+			t.Errorf("%d rows of %d; %v", seen, len(want), err)
+		}
+	}
+}
+
+// Odd and malformed messages are drawn as the pass has them, those too whose
+// packets are not in the record as they are.
+func TestDrawVectors(t *testing.T) {
+	files, err := filepath.Glob("../../../shared/vectors/*.bin")
+	if err != nil || len(files) == 0 {
+		t.Skipf("no shared vectors beside the repository: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "f.pcapng")
+	r, err := record.New(record.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := frame.Cut(raw, len(raw)); err == nil && n == len(raw) {
+			offer(r, decode.Event{Kind: decode.Record, Tunnel: 1 + uint32(i%3), Time: int64(i), Dir: decode.Direction(i % 2), Raw: raw})
+		}
+	}
+	if err := errors.Join(r.Close(), r.Store().Close()); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	drawAlone(t, st)
+}
+
 // ofUnits reports whether a field is read from units that may span packets: a
 // row drawn alone has those of the units that begin in it.
 func ofUnits(name string) bool {
@@ -245,49 +325,7 @@ func TestDrawAlone(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			st := tunnelled(t, pkts)
-			var messages, packets []string
-			s := session.New(st)
-			for {
-				r, err := s.Next(t.Context())
-				if err == io.EOF {
-					break
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r.Event.Kind.Counts() {
-					messages = append(messages, allFields(r.MessageRow()))
-				}
-				for i := range r.Packets {
-					packets = append(packets, allFields(r.PacketRow(i)))
-				}
-			}
-			v := view(t, st)
-			snap := complete(t, v)
-			if snap.Packets != (session.Extent{End: len(packets)}) || snap.Messages != (session.Extent{End: len(messages)}) {
-				t.Fatalf("%+v and %+v, want %d and %d", snap.Packets, snap.Messages, len(packets), len(messages))
-			}
-			for l, want := range [][]string{session.Messages: messages, session.Packets: packets} {
-				order := rand.New(rand.NewPCG(7, 7)).Perm(len(want))
-				seen := 0
-				err := v.Read(t.Context(), session.List(l), order, func(it *session.Item) bool {
-					if got := allFields(&it.Row); got != want[it.Pos] || it.Pos != order[seen] {
-						t.Errorf("list %d position %d:\n%s", l, it.Pos, difference(got, want[it.Pos]))
-					}
-					if l == int(session.Messages) && it.MessagePos != it.Pos {
-						t.Errorf("message %d says it is %d", it.Pos, it.MessagePos)
-					}
-					if l == int(session.Packets) && (it.Pos < it.FirstPacket || it.Pos >= it.FirstPacket+it.PacketCount) {
-						t.Errorf("packet %d is not among %d from %d on", it.Pos, it.PacketCount, it.FirstPacket)
-					}
-					seen++
-					return !t.Failed()
-				})
-				if err != nil || seen != len(want) && !t.Failed() {
-					t.Errorf("%d rows of %d; %v", seen, len(want), err)
-				}
-			}
+			drawAlone(t, tunnelled(t, pkts))
 		})
 	}
 }
@@ -415,7 +453,7 @@ func TestGrowing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := session.NewView(r.Store())
+	v := session.NewView(r.Store(), nil)
 	defer v.Close()
 	f, err := filter.Compile("tcp.port == 1 || udp.port == 50001")
 	if err != nil {
@@ -474,7 +512,7 @@ func TestViewOfLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Store().Close()
-	v := session.NewView(r.Store())
+	v := session.NewView(r.Store(), nil)
 	defer v.Close()
 	pkt := make([]byte, 1000)
 	copy(pkt, []byte{0x45, 0, 3, 232, 0, 0, 0, 0, 64, 17, 0, 0, 10, 8, 0, 2, 10, 8, 0, 1})

@@ -32,6 +32,8 @@ type printFlags struct {
 	quiet   bool
 }
 
+const decodeAsHelp = "take a port's packets for a protocol: tcp.port==8443,http; repeatable"
+
 func (p *printFlags) register(f *pflag.FlagSet) {
 	p.filter.register(f)
 	f.StringVarP(&p.format, "format", "T", "text", "how rows are printed: text, json or fields")
@@ -39,7 +41,7 @@ func (p *printFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVarP(&p.options, "option", "E", nil, "option of -T fields: header=y, separator=,")
 	f.BoolVarP(&p.opt.Detail, "detail", "V", false, "print the full tree of each row")
 	f.BoolVarP(&p.opt.Hex, "hex", "x", false, "print the bytes of each row")
-	f.StringArrayVarP(&p.decode, "decode-as", "d", nil, "take a port's packets for a protocol: tcp.port==8443,http; repeatable")
+	f.StringArrayVarP(&p.decode, "decode-as", "d", nil, decodeAsHelp)
 	f.StringVarP(&p.stamp, "time", "t", "a", "time stamps: a time of day, ad with date, d since the line before, r since the first, e since 1970")
 	f.BoolVarP(&p.opt.Verbose, "verbose", "v", false, "print more in each line, measurements and notes")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "print nothing but the summary")

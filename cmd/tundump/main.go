@@ -130,7 +130,7 @@ func openOrHelp(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return cmd.Help()
 	case len(args) == 1 && hasTerminal() && isFile(args[0]):
-		return openFiles(cmd, args, &sourceFlags{})
+		return openFiles(cmd, args, &sourceFlags{}, nil)
 	case len(args) == 1 && (args[0] == "-" || isFile(args[0])):
 		return readFiles(cmd, args, &printFlags{format: "text", stamp: "a"}, &sourceFlags{})
 	}

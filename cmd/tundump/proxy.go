@@ -183,7 +183,7 @@ func (f *proxyFlags) recording(cmd *cobra.Command, log *slog.Logger, screen bool
 		f.print.quiet = true
 	}
 	if screen {
-		return func(func()) (*live, error) { return startShown(ro) }, nil
+		return func(func()) (*live, error) { return startShown(ro, po.DecodeAs) }, nil
 	}
 	printer := f.print.printer(cmd.OutOrStdout(), po)
 	return func(enough func()) (*live, error) { return startLive(ro, printer, enough) }, nil

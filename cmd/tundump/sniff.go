@@ -113,7 +113,7 @@ func (f *sniffFlags) capture(cmd *cobra.Command, screen bool) error {
 	defer cancel()
 	var out *live
 	if screen {
-		out, err = startShown(ro)
+		out, err = startShown(ro, po.DecodeAs)
 	} else {
 		out, err = startLive(ro, f.print.printer(cmd.OutOrStdout(), po), cancel)
 	}

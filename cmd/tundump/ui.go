@@ -99,7 +99,7 @@ func (h *heldLog) release() error {
 
 // startShown starts the recorder and a view of it for the screen, which is
 // shown by live.show.
-func startShown(o record.Options) (*live, error) {
+func startShown(o record.Options, as decodeAs) (*live, error) {
 	r, err := record.New(o)
 	if err != nil {
 		return nil, usage(err)
@@ -108,7 +108,7 @@ func startShown(o record.Options) (*live, error) {
 	if o.Rotation != (record.Rotation{}) {
 		path = "" // of several files
 	}
-	l := &live{recorder: r, done: make(chan struct{}), source: liveSource(path, r)}
+	l := &live{recorder: r, done: make(chan struct{}), source: liveSource(path, r, as)}
 	go func() { // ends with the recorder
 		defer close(l.done)
 		<-l.source.view.Done()
@@ -129,7 +129,7 @@ func (l *live) show(ctx context.Context, cancel func(), o sniff.Options) <-chan 
 	}
 	go func() {
 		defer cancel()
-		c := &viewControl{options: o}
+		c := &viewControl{options: o, as: l.source.as}
 		err := runScreen(ctx, []tui.Source{l.source}, c)
 		ended <- errors.Join(err, c.closeAll())
 	}()
@@ -158,27 +158,32 @@ marks in FILE.notes beside the capture, which is never changed.`,
 			if ui.off {
 				return readFiles(cmd, args, &print, &source)
 			}
-			return openFiles(cmd, args, &source)
+			return openFiles(cmd, args, &source, print.decode)
 		},
 	}
 	print = printFlags{format: "text", stamp: "a"}
 	fl := c.Flags()
 	fl.SortFlags = false
 	source.register(fl)
+	fl.StringArrayVarP(&print.decode, "decode-as", "d", nil, decodeAsHelp)
 	ui.register(fl)
 	return c
 }
 
 // openFiles shows captures until the user quits.
-func openFiles(cmd *cobra.Command, paths []string, f *sourceFlags) (err error) {
+func openFiles(cmd *cobra.Command, paths []string, f *sourceFlags, decode []string) (err error) {
 	o, err := f.options()
 	if err != nil {
 		return err
 	}
+	as, err := parseDecodeAs(decode)
+	if err != nil {
+		return usage(err)
+	}
 	if !hasTerminal() {
 		return usage(errNoTerminal)
 	}
-	c := &viewControl{options: o}
+	c := &viewControl{options: o, as: as}
 	defer func() { err = errors.Join(err, c.closeAll()) }()
 	var sources []tui.Source
 	for _, path := range paths {

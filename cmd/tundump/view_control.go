@@ -24,6 +24,7 @@ import (
 // viewControl does what a screen asks for and cannot do itself.
 type viewControl struct {
 	options sniff.Options // for captures that are opened
+	as      decodeAs      // likewise
 
 	mu     sync.Mutex
 	opened []*viewSource // that are not closed
@@ -66,7 +67,7 @@ func (c *viewControl) Open(ctx context.Context, path string) (tui.Source, error)
 		if o.err != nil {
 			return nil, o.err
 		}
-		s := fileSource(path, o.c)
+		s := fileSource(path, o.c, c.as)
 		c.mu.Lock()
 		c.opened = append(c.opened, s)
 		c.mu.Unlock()

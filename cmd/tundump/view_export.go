@@ -68,6 +68,7 @@ func (s *viewSource) exportPass(ctx context.Context, x *export.Exporter, e *tui.
 		}
 	}
 	pass := session.New(s.store)
+	pass.DecodeAs(s.as)
 	for {
 		row, err := pass.Next(ctx)
 		switch {

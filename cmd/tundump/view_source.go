@@ -28,15 +28,19 @@ type viewSource struct {
 	recorder *record.Recorder // of what is being recorded; else nil
 	name     string
 	path     string // "" if the capture has none that others could open
+	as       decodeAs
 
 	flows flowCache
 	mu    sync.Mutex
 	state *tui.Snapshot // of the view's newest state that was asked for
 }
 
+// decodeAs is what -d says.
+type decodeAs = map[packet.Port]packet.App
+
 // fileSource shows a capture file. The source owns it.
-func fileSource(path string, c *sniff.Capture) *viewSource {
-	s := &viewSource{view: session.NewView(c.Store()), store: c.Store(), capture: c, name: filepath.Base(path), path: path}
+func fileSource(path string, c *sniff.Capture, as decodeAs) *viewSource {
+	s := &viewSource{view: session.NewView(c.Store(), as), as: as, store: c.Store(), capture: c, name: filepath.Base(path), path: path}
 	if path == "-" {
 		s.name, s.path = "standard input", ""
 	}
@@ -45,8 +49,8 @@ func fileSource(path string, c *sniff.Capture) *viewSource {
 
 // liveSource shows what r records, under path if that is not empty. The
 // recorder and its store remain their owner's.
-func liveSource(path string, r *record.Recorder) *viewSource {
-	s := &viewSource{view: session.NewView(r.Store()), store: r.Store(), recorder: r, name: "live", path: path}
+func liveSource(path string, r *record.Recorder, as decodeAs) *viewSource {
+	s := &viewSource{view: session.NewView(r.Store(), as), as: as, store: r.Store(), recorder: r, name: "live", path: path}
 	if path != "" {
 		s.name = filepath.Base(path)
 	}
