@@ -81,13 +81,14 @@ type Options struct {
 
 // Printer prints rows. It is for one goroutine.
 type Printer struct {
-	w       *bufio.Writer
-	opt     Options
-	parser  *packet.Parser
-	line    []byte
-	scratch []byte
-	values  []field.Value
-	memory  field.Memory
+	w        *bufio.Writer
+	opt      Options
+	sections map[string][]field.Section // Format JSON: what each kind of row has
+	parser   *packet.Parser
+	line     []byte
+	scratch  []byte
+	values   []field.Value
+	memory   field.Memory
 
 	err         error
 	first, last int64
@@ -110,6 +111,12 @@ func New(w io.Writer, opt Options) *Printer {
 	}
 	p := &Printer{w: bufio.NewWriterSize(w, 64<<10), opt: opt, parser: packet.NewParser()}
 	p.parser.DecodeAs = opt.DecodeAs
+	if opt.Format == JSON {
+		p.sections = make(map[string][]field.Section)
+		for _, kind := range [...]string{"tunnel", "message", "packet", "finding"} {
+			p.sections[kind] = field.Sections(func(f *field.Field) bool { return printed(kind, f) && !f.Combines })
+		}
+	}
 	if opt.Format == Fields && opt.Header && !opt.Quiet {
 		names := make([]string, len(opt.Fields))
 		for i, f := range opt.Fields {
@@ -212,9 +219,11 @@ func (p *Printer) jsonRow(r *session.Row) {
 		p.memory.Reset()
 		row.Memory = &p.memory
 		p.text(`{"type":"`, kind, `"`)
-		all := field.All()
-		for i := range all {
-			if f := &all[i]; printed(kind, f) {
+		for _, s := range p.sections[kind] {
+			if !s.In(row) {
+				continue
+			}
+			for _, f := range s.Fields {
 				p.jsonField(f, row)
 			}
 		}
