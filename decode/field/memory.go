@@ -9,13 +9,16 @@ type Memory struct {
 	list  []packet.Item
 	asked *packet.Facts // whose items they are
 	add   func(*packet.Item) bool
+
+	units   []packet.PDU
+	unitsOf *packet.Facts
 }
 
 // Reset gives everything back that was made since the last Reset. It must be
 // called before another row is read.
 func (m *Memory) Reset() {
 	m.text = m.text[:0]
-	m.asked = nil
+	m.asked, m.unitsOf = nil, nil
 }
 
 // safeText makes a value of the safe text that write appends.

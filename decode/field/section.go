@@ -44,14 +44,34 @@ func Sections(keep func(*Field) bool) []Section {
 func condition(group string) func(*Row) bool {
 	p, _ := LookupProtocol(group)
 	switch {
+	case p.version == 4: // ip.version is IPv6's, too
+		return func(r *Row) bool { return r.Packet != nil && r.Packet.Version != 0 }
 	case p.version != 0, p.transport != packet.NoTransport:
 		return p.In
-	case p.app == packet.AppHTTP, p.app == packet.AppTLS, p.app == packet.AppQUIC, strings.HasPrefix(group, "x509"):
-		return func(r *Row) bool { return r.Packet != nil && len(units(r)) > 0 }
+	case p.app == packet.AppHTTP, p.app == packet.AppQUIC:
+		return hasUnit(p.app, p.app)
+	case p.app == packet.AppTLS, strings.HasPrefix(group, "x509"):
+		return hasUnit(packet.AppTLS, packet.AppQUIC)
 	case p.app != packet.NoApp:
 		return anyApp
 	}
 	return nil
+}
+
+// hasUnit is whether a unit of one of two protocols ends in r's packet.
+func hasUnit(a, b packet.App) func(*Row) bool {
+	return func(r *Row) bool {
+		if r.Packet == nil {
+			return false
+		}
+		list := units(r)
+		for i := range list {
+			if list[i].App == a || list[i].App == b {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // anyApp reports whether there is anything above the transport in r's packet,

@@ -13,7 +13,14 @@ func units(r *Row) []packet.PDU {
 	if r.Flow != nil && r.Flow.App != packet.NoApp && r.Flow.Again.Column == "" {
 		return r.Flow.PDUs
 	}
-	return r.Parser.PDUs(r.Packet)
+	m := r.Memory
+	switch {
+	case m == nil:
+		return r.Parser.PDUs(r.Packet)
+	case m.unitsOf != r.Packet:
+		m.unitsOf, m.units = r.Packet, r.Parser.PDUs(r.Packet)
+	}
+	return m.units
 }
 
 // unitField makes a field out of each unit of app.
