@@ -157,8 +157,10 @@ func (n *Tunnel) ladder(last int64, w int) [][]pane.Piece {
 	out = append(out, n.facts(last)...)
 	if len(n.Configuration) > 0 {
 		out = append(out, styled(paint.Strong, " What the configuration means"))
-		for _, line := range wrap(strings.Join(n.Configuration, " "), min(w-4, 110)) {
-			out = append(out, plain("   "+line))
+		for _, sentence := range n.Configuration {
+			for _, line := range wrap(sentence, min(w-4, 110)) {
+				out = append(out, plain("   "+line))
+			}
 		}
 	}
 	return out
