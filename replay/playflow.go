@@ -129,8 +129,9 @@ type talk struct {
 	have    int64
 	differs int64 // where what came differs, from 1; 0: nowhere
 	live    []byte
-	err     error // what ended reading
-	failed  error // what ended writing
+	last    []byte // the last few bytes, at the server's side
+	err     error  // what ended reading
+	failed  error  // what ended writing
 }
 
 // hold takes the client's turns, and listens all the while.
@@ -254,7 +255,6 @@ func (t *talk) report(dial error) {
 	diff := Difference{Kind: Changed, Request: d.Number, Message: d.Message, Loop: t.match.loop, Recorded: d.line, Live: d.line}
 	name := payloadNames[decode.ServerToClient]
 	rules := &t.plan.opt.Rules
-	recorded := fmt.Sprintf("%d bytes", len(t.want))
 	switch {
 	case dial != nil && !d.Connected:
 		// It could not be opened then either.
@@ -262,11 +262,8 @@ func (t *talk) report(dial error) {
 		diff.Kind, diff.Live = Unanswered, safeText("not opened: "+dial.Error())
 	case !d.Connected && t.have == 0 && t.err != nil && !errors.Is(t.err, io.EOF):
 	case rules.ignores(name):
-	case t.differs != 0:
-		at := t.differs - 1
-		diff.Fields = []FieldDifference{{fmt.Sprintf("%s at %d", name, at), fmt.Sprintf("%s: %s", recorded, excerpt(t.want[min(at, int64(len(t.want))):], t.live)), fmt.Sprintf("%d bytes: %s", t.have, excerpt(t.live, t.want[min(at, int64(len(t.want))):]))}}
-	case t.have < int64(len(t.want)):
-		diff.Fields = []FieldDifference{{fmt.Sprintf("%s at %d", name, t.have), recorded, fmt.Sprintf("%d bytes, and then %s", t.have, t.why())}}
+	default:
+		diff.Fields = t.fields(name, t.why())
 	}
 	m := t.match
 	m.mu.Lock()
@@ -281,6 +278,24 @@ func (t *talk) report(dial error) {
 	default:
 		r.FlowsSame++
 	}
+}
+
+// fields says where what came differs from what was recorded; end is what came
+// instead of more.
+func (t *talk) fields(name, end string) []FieldDifference {
+	recorded := fmt.Sprintf("%d bytes", len(t.want))
+	switch {
+	case t.differs != 0:
+		at := t.differs - 1
+		rest := t.want[min(at, int64(len(t.want))):]
+		return []FieldDifference{{
+			fmt.Sprintf("%s at %d", name, at),
+			fmt.Sprintf("%s: %s", recorded, excerpt(rest, t.live)), fmt.Sprintf("%d bytes: %s", t.have, excerpt(t.live, rest)),
+		}}
+	case t.have < int64(len(t.want)):
+		return []FieldDifference{{fmt.Sprintf("%s at %d", name, t.have), recorded, fmt.Sprintf("%d bytes, and then %s", t.have, end)}}
+	}
+	return nil
 }
 
 // why says what came instead of more bytes.

@@ -1,0 +1,299 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"tundump/decode"
+)
+
+// quiet is how long a client that says something else than the recorded one
+// says nothing before it counts as waiting for an answer.
+const quiet = 200 * time.Millisecond
+
+// HasStream reports whether the recording has a connection to an address.
+func (r *Responder) HasStream(address string) bool {
+	list, _ := r.lookup(address)
+	return len(list) > 0
+}
+
+func (r *Responder) lookup(address string) ([]*recordedStream, error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	return r.streams[streamKey(host, uint16(port))], nil
+}
+
+// DialStream returns a connection at whose other end is what was recorded for
+// that address. The error is ECONNREFUSED if the recorded one was not accepted
+// or there is none.
+func (r *Responder) DialStream(ctx context.Context, address string) (net.Conn, error) {
+	list, err := r.lookup(address)
+	if err != nil {
+		return nil, err
+	}
+	accepted := false
+	for _, s := range list {
+		accepted = accepted || s.dialogue.Connected
+	}
+	if !accepted {
+		return nil, fmt.Errorf("replay: %s: %w", address, syscall.ECONNREFUSED)
+	}
+	near, far := duplex()
+	go func() { // ends when the client's end is closed
+		defer far.Close()
+		r.converse(far, list)
+	}()
+	return near, nil
+}
+
+// half is one end of a connection in memory, whose directions end one by one.
+type half struct {
+	net.Conn // what is read; deadlines are those of reading
+	out      net.Conn
+}
+
+func duplex() (a, b *half) {
+	r1, w1 := net.Pipe()
+	r2, w2 := net.Pipe()
+	return &half{r1, w2}, &half{r2, w1}
+}
+
+func (h *half) Write(b []byte) (int, error) { return h.out.Write(b) }
+func (h *half) CloseWrite() error           { return h.out.Close() }
+func (h *half) Close() error {
+	h.out.Close()
+	return h.Conn.Close()
+}
+func (h *half) SetWriteDeadline(t time.Time) error { return h.out.SetWriteDeadline(t) }
+
+// hearing is a dialogue at the server's side.
+type hearing struct {
+	talk
+	r      *Responder
+	first  []byte        // what the client said, until the dialogue is known
+	chosen chan struct{} // closed when it is
+	moved  chan struct{}
+}
+
+// converse plays the server's side.
+func (r *Responder) converse(conn *half, list []*recordedStream) {
+	h := &hearing{r: r, moved: make(chan struct{}, 1), chosen: make(chan struct{})}
+	done := make(chan struct{})
+	go func() { defer close(done); h.listen(conn) }() // ends with conn
+	s := h.pick(list)
+	close(h.chosen)
+	if s != nil {
+		h.speak(conn, s.dialogue)
+	}
+	_ = conn.CloseWrite()
+	h.await(func() bool { return h.err != nil }, time.Second) // so that nothing is reset that is on its way
+	conn.Close()
+	<-done
+	if s != nil {
+		h.conclude(s.dialogue)
+	}
+}
+
+// listen takes what the client says until its end.
+func (h *hearing) listen(conn net.Conn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := conn.Read(buf)
+		h.mu.Lock()
+		if h.dialogue == nil {
+			h.first = append(h.first, buf[:n]...)
+			h.have += int64(n)
+		} else {
+			h.compare(buf[:n])
+		}
+		h.tail(buf[:n])
+		h.err = err
+		full := h.dialogue == nil && len(h.first) >= maxFirst
+		h.mu.Unlock()
+		select {
+		case h.moved <- struct{}{}:
+		default:
+		}
+		if err != nil {
+			return
+		}
+		if full {
+			<-h.chosen // the first bytes are enough to choose by
+		}
+	}
+}
+
+// maxFirst is how much is kept of what a client says before it is known what it
+// wants.
+const maxFirst = 256 << 10
+
+const tailLen = 4
+
+// tail keeps the last bytes in live's place until something differs.
+func (h *hearing) tail(b []byte) {
+	h.last = append(h.last, b[max(0, len(b)-tailLen):]...)
+	h.last = append(h.last[:0], h.last[max(0, len(h.last)-tailLen):]...)
+}
+
+// await waits for something, at most for so long; 0 is for ever.
+func (h *hearing) await(enough func() bool, patience time.Duration) bool {
+	var expired <-chan time.Time
+	if patience > 0 {
+		t := time.NewTimer(patience)
+		defer t.Stop()
+		expired = t.C
+	}
+	for {
+		h.mu.Lock()
+		ok := enough()
+		h.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-h.moved:
+		case <-expired:
+			return false
+		}
+	}
+}
+
+// pick chooses the recorded connection that this one is: the first one not used
+// whose beginning is what the client says, or, once it says nothing more, the
+// one that it agrees with longest.
+func (h *hearing) pick(list []*recordedStream) *recordedStream {
+	var best *recordedStream
+	decide := func(complete bool) bool {
+		h.r.mu.Lock()
+		defer h.r.mu.Unlock()
+		best = nil
+		agreed := -1
+		for _, used := range [...]bool{false, true} {
+			for _, s := range list {
+				d := s.dialogue
+				if s.used != used || !d.Connected {
+					continue
+				}
+				silent := len(d.Turns) == 0 || d.Turns[0].Dir == decode.ServerToClient
+				n, opening := 0, 0
+				if !silent {
+					opening = d.Turns[0].Len
+					n = common(h.first, d.Payload[decode.ClientToServer])
+				}
+				if silent || n >= opening && opening > 0 {
+					best, s.used = s, true
+					return true
+				}
+				if n > agreed {
+					best, agreed = s, n
+				}
+			}
+			if best != nil {
+				break
+			}
+		}
+		if best == nil || !complete && h.err == nil {
+			return false
+		}
+		best.used = true
+		return true
+	}
+	if !h.await(func() bool { return decide(false) || len(h.first) > 0 }, 0) {
+		return nil
+	}
+	h.mu.Lock()
+	chosen := decide(false)
+	h.mu.Unlock()
+	if !chosen && !h.await(func() bool { return decide(false) }, quiet) {
+		h.mu.Lock()
+		decide(true)
+		h.mu.Unlock()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if best == nil {
+		return nil
+	}
+	h.want = best.dialogue.Payload[decode.ClientToServer]
+	h.have = 0
+	h.compare(h.first)
+	h.first = nil
+	h.dialogue = best.dialogue
+	return best
+}
+
+func common(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// speak answers the client's turns with the server's.
+func (h *hearing) speak(conn *half, d *Dialogue) {
+	var awaited, moved, from, said int64 // moved: how much longer the client's turns are than the recorded
+	for _, turn := range d.Turns {
+		switch {
+		case turn.Dir == decode.ServerToClient && turn.Fin:
+			_ = conn.CloseWrite()
+		case turn.Dir == decode.ServerToClient:
+			n, err := conn.Write(d.Payload[decode.ServerToClient][said : said+int64(turn.Len)])
+			h.mu.Lock()
+			h.sent += int64(n)
+			h.mu.Unlock()
+			if said += int64(turn.Len); err != nil {
+				return // the client has gone
+			}
+		case turn.Fin:
+			h.await(func() bool { return h.err != nil }, time.Second)
+		default:
+			awaited += int64(turn.Len)
+			end := d.Payload[decode.ClientToServer][max(0, awaited-tailLen):awaited]
+			whole := func() bool {
+				return h.err != nil || h.have >= awaited+moved || h.have > from && h.differs != 0 && bytes.HasSuffix(h.last, end)
+			}
+			if !h.await(func() bool { return whole() || h.have > from && h.differs != 0 }, 0) {
+				return
+			}
+			h.await(whole, quiet)
+			h.mu.Lock()
+			if from = h.have; h.differs != 0 {
+				moved = h.have - awaited
+			}
+			over := h.err != nil && h.have == 0
+			h.mu.Unlock()
+			if over {
+				return
+			}
+		}
+	}
+}
+
+// conclude reports how the client's side was.
+func (h *hearing) conclude(d *Dialogue) {
+	r := h.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rep := &r.report
+	rep.Flows++
+	rep.FlowBytes[0] += h.have
+	rep.FlowBytes[1] += h.sent
+	fields := h.fields(payloadNames[decode.ClientToServer], "the end")
+	if len(fields) == 0 || r.plan.opt.Rules.ignores(payloadNames[decode.ClientToServer]) {
+		rep.FlowsSame++
+		return
+	}
+	rep.add(Difference{Kind: Changed, Request: d.Number, Message: d.Message, Loop: 1, Recorded: d.line, Live: d.line, Fields: fields})
+}
