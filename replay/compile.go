@@ -21,6 +21,14 @@ var ErrEmpty = errors.New("replay: nothing in the recording is to be sent")
 //
 // The error is ErrEmpty if there is no step, ErrPace, or that of src.
 func Compile(src Source, o Options) (*Plan, error) {
+	c, err := compile(src, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.finish()
+}
+
+func compile(src Source, o Options) (*compiler, error) {
 	o.setDefaults()
 	if err := o.Pace.check(); err != nil {
 		return nil, err
@@ -45,7 +53,7 @@ func Compile(src Source, o Options) (*Plan, error) {
 			return nil, err
 		}
 	}
-	return c.finish()
+	return c, nil
 }
 
 // compiler is a plan that is being made.

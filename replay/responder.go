@@ -20,6 +20,10 @@ type Responder struct {
 	plan    *Plan
 	answers map[int32][]int32 // by step, the expected items
 	streams map[string][]*recordedStream
+	flows   *Responder // to datagrams of app-proxy flows; nil in itself
+	message bool       // its packets stand for messages
+
+	talking sync.WaitGroup // connections that are played
 
 	mu      sync.Mutex // guards what is below
 	asked   []bool     // of each step
@@ -46,13 +50,27 @@ const maxStrange = 4096
 // NewResponder reads a recording to its end. Of the options, Tunnel, Rewrite
 // and Rules count. A recording without anything to answer is no error.
 func NewResponder(src Source, o Options) (*Responder, error) {
-	rules := o.Rules
-	plan, err := Compile(src, Options{Tunnel: o.Tunnel, Rewrite: o.Rewrite, Rules: rules.with(looseIgnored), Preload: -1, Flows: true, loose: true})
-	if err != nil && !errors.Is(err, ErrEmpty) {
+	plan := Options{Tunnel: o.Tunnel, Rewrite: o.Rewrite, Rules: o.Rules.with(looseIgnored), Preload: -1, Flows: true, loose: true}
+	r, err := newResponder(src, plan)
+	if err != nil {
 		return nil, err
 	}
-	if plan == nil {
-		plan = &Plan{source: src}
+	plan.Flows, plan.Rewrite = false, nil
+	if r.flows, err = newResponder(&datagrams{Source: src}, plan); err != nil {
+		return nil, err
+	}
+	r.flows.message = true
+	return r, nil
+}
+
+func newResponder(src Source, o Options) (*Responder, error) {
+	c, err := compile(src, o)
+	if err != nil {
+		return nil, err
+	}
+	plan := c.Plan
+	if _, err := c.finish(); err != nil && !errors.Is(err, ErrEmpty) {
+		return nil, err
 	}
 	r := &Responder{
 		plan: plan, answers: make(map[int32][]int32), streams: make(map[string][]*recordedStream),
@@ -156,13 +174,16 @@ func (r *Responder) differs(step int32, request Item, pkt []byte) {
 	r.report.Changed++
 	it := Item{Kind: decode.Packet, Data: pkt}
 	d := Difference{Kind: Changed, Request: r.plan.Steps[step].Number, Loop: 1, Fields: fields}
+	if r.message {
+		d.Request, d.Message = r.read.event.Number, true
+	}
 	d.Recorded, d.Live = r.compare.line(request, decode.ClientToServer), r.compare.line(it, decode.ClientToServer)
 	r.report.add(d)
 }
 
 // unmatched notes a request that the recording does not have, once.
 func (r *Responder) unmatched(pkt []byte) {
-	r.strangers(r.compare.line(Item{Kind: decode.Packet, Data: pkt}, decode.ClientToServer), false)
+	r.strangers(r.compare.line(Item{Kind: decode.Packet, Data: pkt}, decode.ClientToServer), r.message)
 }
 
 func (r *Responder) strangers(line string, message bool) {
@@ -183,6 +204,10 @@ func (r *Responder) Unmatched(network, address string) {
 	r.strangers(safeText("a "+network+" connection to "+address), true)
 }
 
+// Wait waits until every connection that was dialled has been closed and its
+// end is in the report.
+func (r *Responder) Wait() { r.talking.Wait() }
+
 // Report returns what came so far. Received counts requests, Answered those
 // that the recording has, Extra those that it does not have, Sent the answers,
 // Skipped what was recorded and not asked.
@@ -196,6 +221,9 @@ func (r *Responder) Report() Report {
 			rep.Skipped++
 		}
 	}
+	if r.flows != nil {
+		rep.merge(r.flows.Report())
+	}
 	for _, list := range r.streams {
 		for _, s := range list {
 			if !s.used {
@@ -204,4 +232,17 @@ func (r *Responder) Report() Report {
 		}
 	}
 	return rep
+}
+
+// merge adds what another one counted of requests and answers.
+func (r *Report) merge(b Report) {
+	r.Received += b.Received
+	r.Answered += b.Answered
+	r.Extra += b.Extra
+	r.Changed += b.Changed
+	r.Sent += b.Sent
+	r.Bytes += b.Bytes
+	r.Skipped += b.Skipped
+	r.Total += b.Total
+	r.Differences = append(r.Differences, b.Differences...)
 }

@@ -50,10 +50,10 @@ func (r *Responder) DialStream(ctx context.Context, address string) (net.Conn, e
 		return nil, fmt.Errorf("replay: %s: %w", address, syscall.ECONNREFUSED)
 	}
 	near, far := duplex()
-	go func() { // ends when the client's end is closed
+	r.talking.Go(func() { // ends when the client's end is closed
 		defer far.Close()
 		r.converse(far, list)
-	}()
+	})
 	return near, nil
 }
 

@@ -133,7 +133,7 @@ func (d *demoInternet) serve() error {
 
 func servePage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header()["Date"] = nil // so that every answer has the same bytes
+	w.Header()["Date"] = nil    // so that every answer has the same bytes
 	io.WriteString(w, demoPage) // a client that went away is its own affair
 }
 

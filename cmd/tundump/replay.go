@@ -21,6 +21,7 @@ type replayFlags struct {
 	tun      tunFlags
 	netstack bool
 	server   serverFlags
+	client   clientFlags
 	dir      string
 	tunnel   uint32
 	address  []string
@@ -38,7 +39,7 @@ type replayFlags struct {
 func replayCommand() *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
-		Use:   "replay FILE (--tun [NAME] | --netstack | --to HOST:PORT)",
+		Use:   "replay FILE (--tun [NAME] | --netstack | --to HOST:PORT | --listen ADDR)",
 		Short: "send a recorded session again, and compare the answers",
 		Long: `Plays a recorded session again, at the recorded pace or another, and compares
 what comes back with what came back then. It takes any file that read takes.
@@ -57,6 +58,13 @@ numbers are the server's to choose. With --flows each recorded TCP connection is
 opened again through the tunnel instead, and each connection of an app proxy:
 what the client said is said in its turn, and what comes must be the same bytes.
 
+With --listen it is the recorded server, for a live client: Open and
+FetchConfiguration are answered with the recorded configuration, and what the
+client asks with what was recorded: echo by address, DNS by address and
+question, UDP by address and port in the recorded order, TCP and app-proxy
+connections by address and port and by what the client says first. It ends at
+an interrupt, or with --once when the first client has gone.
+
 ICMP echo is matched by its numbers, DNS by identifier and name, the first
 segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
 addresses and ports. TCP beyond that is sent as it was recorded; what comes of
@@ -70,7 +78,8 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
   tundump replay session.pcapng --tun -x 10 --map 93.184.216.34=10.8.0.1
   tundump replay session.pcapng --tun --dir s2c -Y dns --report junit=replay.xml
   tundump replay inner.pcap --netstack -t -l 50 -w again.pcapng
-  tundump replay session.pcapng --to tunnel.example:8890 --flows --pace answer`,
+  tundump replay session.pcapng --to tunnel.example:8890 --flows --pace answer
+  tundump replay session.pcapng --listen 127.0.0.1:8890 --once --unmatched icmp`,
 		Args: f.tun.args(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args)
@@ -81,6 +90,7 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	f.tun.registerReplay(fl)
 	fl.BoolVar(&f.netstack, "netstack", false, "play against a user-space stack with services of its own; needs no root")
 	f.server.register(fl)
+	f.client.register(fl)
 	fl.StringVar(&f.dir, "dir", "c2s", "whose packets are sent: c2s, the client's, or s2c, the server's")
 	fl.Uint32Var(&f.tunnel, "tunnel", 0, "play this tunnel only, the `N` of TN")
 	fl.StringArrayVar(&f.address, "address", nil, "address of the device, 10.8.0.1/24; repeatable; default: by the recorded configuration")
@@ -153,6 +163,8 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 		return f.overNetstack(cmd, p)
 	case f.server.to != "":
 		return f.overServer(cmd, p)
+	case f.client.listen != "":
+		return f.overClients(cmd, p)
 	}
 	return f.overDevice(cmd, p)
 }
@@ -160,20 +172,20 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 // check finds what cannot be, before anything is read or done.
 func (f *replayFlags) check(p *played) error {
 	ways := 0
-	for _, on := range [...]bool{f.tun.on(), f.netstack, f.server.to != ""} {
+	for _, on := range [...]bool{f.tun.on(), f.netstack, f.server.to != "", f.client.listen != ""} {
 		if on {
 			ways++
 		}
 	}
 	switch {
 	case ways > 1:
-		return usage(errors.New("replay: --tun, --netstack and --to are different ways: choose one"))
+		return usage(errors.New("replay: --tun, --netstack, --to and --listen are different ways: choose one"))
 	case ways == 0:
-		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack, --to a server"))
+		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack, --to a server, --listen waits for a client"))
 	case !f.tun.on() && (len(f.route) > 0 || f.tun.driver != driverWater):
 		return usage(errors.New("replay: --route and --tun-driver go with --tun"))
 	}
-	if err := f.server.check(f); err != nil {
+	if err := errors.Join(f.server.check(f), f.client.check(f)); err != nil {
 		return usage(err)
 	}
 	switch f.dir {

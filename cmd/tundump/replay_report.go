@@ -23,7 +23,15 @@ func (r *reportFlags) write(cmd *cobra.Command, p *played, report *replay.Report
 	if r.capture == "-" {
 		w = cmd.ErrOrStderr()
 	}
-	err := printReplay(w, report, p.plan.Oversize, r.quiet)
+	var err error
+	if p.flags.client.listen != "" {
+		err = printListened(w, report)
+	} else {
+		err = printReplay(w, report, p.plan.Oversize)
+	}
+	if !r.quiet {
+		err = errors.Join(err, printDifferences(w, report))
+	}
 	for _, s := range r.reports {
 		kind, file, serr := splitReport(s)
 		if serr != nil {
@@ -56,10 +64,17 @@ func (p *played) verdict(r *replay.Report) string {
 		return fmt.Sprintf("nothing came back, and %s expected: does this system drop what comes from those addresses? see: ip route get, nft list ruleset, sysctl net.ipv4.conf.all.rp_filter", wasWere(r.Expected, "answer"))
 	}
 	var parts []string
+	extra := "extra"
+	if p.flags.client.listen != "" {
+		extra = "not in the recording"
+		if r.Received+r.Flows == 0 && r.Extra == 0 {
+			return "no client asked for anything"
+		}
+	}
 	for _, c := range []struct {
 		n    int64
 		what string
-	}{{r.Unanswered, "unanswered"}, {r.Changed, "changed"}, {r.Extra, "extra"}, {r.Refused, "not taken by the device"}} {
+	}{{r.Unanswered, "unanswered"}, {r.Changed, "changed"}, {r.Extra, extra}, {r.Refused, "not taken by the device"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}
@@ -78,7 +93,7 @@ func wasWere(n int64, what string) string {
 }
 
 // printReplay prints a report for people.
-func printReplay(w io.Writer, r *replay.Report, oversize int64, quiet bool) error {
+func printReplay(w io.Writer, r *replay.Report, oversize int64) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("sent", "%s, %s in %s, %.1f packets/s, %.3f Mbit/s", count(r.Sent, "packet"), size(r.Bytes), r.Elapsed.Round(time.Microsecond),
@@ -109,10 +124,11 @@ func printReplay(w io.Writer, r *replay.Report, oversize int64, quiet bool) erro
 	if r.Stopped != "" {
 		row("stopped", "%s", r.Stopped)
 	}
-	err := tw.Flush()
-	if quiet {
-		return err
-	}
+	return tw.Flush()
+}
+
+// printDifferences prints the first of them.
+func printDifferences(w io.Writer, r *replay.Report) (err error) {
 	for i := range r.Differences {
 		if i == shownDifferences {
 			_, werr := fmt.Fprintf(w, "and %s more\n", count(r.Total-shownDifferences, "difference"))
