@@ -30,6 +30,7 @@ func (f *fitter) append(dst, request, reply []byte, live *packet.Facts, livePkt 
 	if bytes.Equal(a.Payload, q.Payload) {
 		body = live.Payload
 	}
+	body = body[:min(len(body), rewrite.MaxPayload)]
 	switch {
 	case a.Quoted() != nil:
 		// As much of the live request as was quoted of the recorded one.
@@ -52,7 +53,10 @@ func (f *fitter) append(dst, request, reply []byte, live *packet.Facts, livePkt 
 	return f.packet(dst, live, a.Segment, nil)
 }
 
-const echoHeader = 8
+const (
+	echoHeader = 8
+	maxPacket  = 65535
+)
 
 // packet appends the reply's IP header, to the sender of live, with head and
 // body behind it.
@@ -60,6 +64,9 @@ func (f *fitter) packet(dst []byte, live *packet.Facts, head, body []byte) []byt
 	start := len(dst)
 	dst = append(append(append(dst, f.reply.Header...), head...), body...)
 	p := dst[start:]
+	if len(p) > maxPacket {
+		return dst[:start]
+	}
 	to := live.Src.AsSlice()
 	if live.Src.Is4() {
 		binary.BigEndian.PutUint16(p[2:], uint16(len(p)))

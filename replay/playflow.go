@@ -1,12 +1,14 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ type flowPlayer struct {
 	dialer FlowDialer
 	match  *matcher // its lock guards the report
 	ended  []chan struct{}
+	order  []int // of dialogues by their end, from the first on that was not waited for
 }
 
 // playFlows begins to play the dialogues of a plan, and returns what waits for
@@ -47,6 +50,11 @@ func playFlows(ctx context.Context, p *Plan, peer Peer, m *matcher) (wait func()
 	wg.Go(func() { // ends with the last dialogue, or ctx
 		begin := time.Now()
 		slots := make(chan struct{}, maxAtOnce)
+		f.order = make([]int, len(p.Dialogues))
+		for i := range f.order {
+			f.order[i] = i
+		}
+		slices.SortFunc(f.order, func(a, b int) int { return cmp.Compare(p.Dialogues[a].End, p.Dialogues[b].End) })
 		for i, d := range p.Dialogues {
 			if !f.due(ctx, i, begin) {
 				return
@@ -70,9 +78,11 @@ func playFlows(ctx context.Context, p *Plan, peer Peer, m *matcher) (wait func()
 func (f *flowPlayer) due(ctx context.Context, i int, begin time.Time) bool {
 	d := f.plan.Dialogues[i]
 	if f.plan.opt.Pace.Answer {
-		for j, before := range f.plan.Dialogues[:i] {
-			if before.End > d.Begin {
-				continue
+		for len(f.order) > 0 && f.plan.Dialogues[f.order[0]].End <= d.Begin {
+			j := f.order[0]
+			f.order = f.order[1:]
+			if j >= i {
+				continue // it has not begun
 			}
 			select {
 			case <-f.ended[j]:
@@ -145,7 +155,7 @@ func (t *talk) hold(ctx context.Context, conn net.Conn, begin time.Time) {
 		ok := true
 		switch {
 		case turn.Dir == decode.ServerToClient && turn.Fin:
-			ok = t.wait(ctx, func() bool { return t.err != nil })
+			ok = t.wait(ctx, func() bool { return t.err != nil || t.have > int64(len(t.want)) })
 		case turn.Dir == decode.ServerToClient:
 			awaited += int64(turn.Len)
 			ok = t.wait(ctx, func() bool { return t.have >= awaited || t.err != nil })

@@ -113,15 +113,18 @@ func (r *Responder) Answer(dst [][]byte, pkt []byte) (answers [][]byte, known bo
 		r.unmatched(pkt)
 		return dst, false, nil
 	}
-	step := r.choose(at, r.keyer.sum(f))
+	sum := r.keyer.sum(f)
+	step := r.choose(at, sum)
 	r.asked[step] = true
+	r.report.Answered++
 	request, _, err := r.read.step(int(step), r.step[:0])
 	if err != nil {
 		return dst, true, err
 	}
 	r.step = request.Data
-	r.differs(step, request, pkt)
-	r.keyer.parser.Facts(pkt, f) // choosing and comparing have used it
+	if r.plan.sums[step] != sum || r.plan.opt.Rules.strict() {
+		r.differs(step, request, pkt)
+	}
 	for _, i := range r.answers[step] {
 		reply, err := r.again.recorded(&r.plan.Expected[i])
 		if err != nil {
@@ -166,7 +169,6 @@ func (r *Responder) choose(at int32, sum uint64) int32 {
 
 // differs compares a request with the recorded one that it is taken for.
 func (r *Responder) differs(step int32, request Item, pkt []byte) {
-	r.report.Answered++
 	fields := r.compare.Packets(request.Data, pkt)
 	if len(fields) == 0 {
 		return

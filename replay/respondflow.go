@@ -169,68 +169,72 @@ func (h *hearing) await(enough func() bool, patience time.Duration) bool {
 	}
 }
 
-// pick chooses the recorded connection that this one is: the first one not used
-// whose beginning is what the client says, or, once it says nothing more, the
-// one that it agrees with longest.
+// pick chooses the recorded connection that this one is: one whose beginning is
+// what the client says, or, once it says nothing more, the one that it agrees
+// with longest; rather one that was not used. It is nil if the client says
+// nothing at all.
 func (h *hearing) pick(list []*recordedStream) *recordedStream {
-	var best *recordedStream
-	decide := func(complete bool) bool {
-		h.r.mu.Lock()
-		defer h.r.mu.Unlock()
-		best = nil
-		agreed := -1
-		for _, used := range [...]bool{false, true} {
-			for _, s := range list {
-				d := s.dialogue
-				if s.used != used || !d.Connected {
-					continue
-				}
-				silent := len(d.Turns) == 0 || d.Turns[0].Dir == decode.ServerToClient
-				n, opening := 0, 0
-				if !silent {
-					opening = d.Turns[0].Len
-					n = common(h.first, d.Payload[decode.ClientToServer])
-				}
-				if silent || n >= opening && opening > 0 {
-					best, s.used = s, true
-					return true
-				}
-				if n > agreed {
-					best, agreed = s, n
-				}
-			}
-			if best != nil {
-				break
-			}
+	var s *recordedStream
+	find := func(last bool) bool {
+		if s == nil {
+			s = h.find(list, last || h.err != nil)
 		}
-		if best == nil || !complete && h.err == nil {
-			return false
-		}
-		best.used = true
-		return true
+		return s != nil
 	}
-	if !h.await(func() bool { return decide(false) || len(h.first) > 0 }, 0) {
+	if !h.await(func() bool { return find(false) || len(h.first) > 0 }, 0) {
 		return nil
 	}
-	h.mu.Lock()
-	chosen := decide(false)
-	h.mu.Unlock()
-	if !chosen && !h.await(func() bool { return decide(false) }, quiet) {
+	if !h.await(func() bool { return find(false) }, quiet) {
 		h.mu.Lock()
-		decide(true)
+		find(true)
 		h.mu.Unlock()
+	}
+	if s == nil {
+		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if best == nil {
+	h.want, h.have = s.dialogue.Payload[decode.ClientToServer], 0
+	h.compare(h.first)
+	h.first, h.dialogue = nil, s.dialogue
+	return s
+}
+
+// find returns the one of list that begins as the client did; at last, the one
+// that begins most like it.
+func (h *hearing) find(list []*recordedStream, last bool) (found *recordedStream) {
+	h.r.mu.Lock()
+	defer h.r.mu.Unlock()
+	agreed := -1
+	for _, used := range [...]bool{false, true} {
+		for _, s := range list {
+			d := s.dialogue
+			if s.used != used || !d.Connected {
+				continue
+			}
+			n, opening := common(h.first, d.Payload[decode.ClientToServer]), d.opening()
+			if n >= opening {
+				s.used = true
+				return s
+			}
+			if n > agreed {
+				found, agreed = s, n
+			}
+		}
+	}
+	if !last || found == nil {
 		return nil
 	}
-	h.want = best.dialogue.Payload[decode.ClientToServer]
-	h.have = 0
-	h.compare(h.first)
-	h.first = nil
-	h.dialogue = best.dialogue
-	return best
+	found.used = true
+	return found
+}
+
+// opening is how much the client says before the server says anything.
+func (d *Dialogue) opening() int {
+	if len(d.Turns) == 0 || d.Turns[0].Dir == decode.ServerToClient {
+		return 0
+	}
+	return d.Turns[0].Len
 }
 
 func common(a, b []byte) int {

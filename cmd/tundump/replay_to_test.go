@@ -399,7 +399,15 @@ func TestReplayToBadServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- new(peer.Server).Serve(ctx, ln) }() // without a device it refuses
+	j, err := replayJSON(t, file, "--to", ln.Addr().String(), "--pace", "answer")
+	if exitCode(err) != 1 || !strings.Contains(err.Error(), "the server answered internalError") || j.Sent == 0 || j.Changed == 0 {
+		t.Errorf("exit %d: %v", exitCode(err), err)
+	}
+	cancel()
+	<-done
 	if _, err := replayJSON(t, file, "--to", ln.Addr().String()); exitCode(err) != 1 || !strings.Contains(err.Error(), "cannot reach") {
 		t.Error(err)
 	}
@@ -442,7 +450,12 @@ func TestReplayFlows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := replayJSON(t, file, "--to", addr, "--flows", "--pace", "answer")
+	// As packets and messages: all but the inner TCP.
+	j, err := replayJSON(t, file, "--to", addr, "--pace", "answer")
+	if err != nil || !j.Same || j.Flows != 0 || j.Answered != j.Expected {
+		t.Errorf("without --flows: %v: %+v", err, j)
+	}
+	j, err = replayJSON(t, file, "--to", addr, "--flows", "--pace", "answer")
 	if err != nil || !j.Same || j.Flows != 4 || j.FlowsSame != 4 || j.FlowBytes[0] < demoBulk || j.FlowBytes[1] < demoBulk || j.Answered != j.Expected || j.Expected < 3 {
 		t.Errorf("%v: %+v", err, j)
 	}

@@ -266,13 +266,13 @@ func (l *link) answer(m *decode.Message) {
 		return
 	}
 	l.assigned = ParseAssigned(m.Configuration()).Addresses
-	var now, was, mapped []netip.Addr
+	var now, mapped []netip.Addr
 	for _, p := range l.assigned {
 		now = append(now, p.Addr())
 	}
 	for _, w := range l.was {
 		if w.addr.IsValid() {
-			was, mapped = append(was, w.addr), append(mapped, l.player.cfg.Map(w.addr))
+			mapped = append(mapped, l.player.cfg.Map(w.addr))
 		}
 	}
 	if l.out, l.refused = replay.NewTranslator(mapped, now); l.refused == nil {
