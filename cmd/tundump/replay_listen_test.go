@@ -124,3 +124,38 @@ func TestReplayListenIndependentClient(t *testing.T) {
 		t.Errorf("%v\n%s", err, recorded.stdout.String())
 	}
 }
+
+// What a recorded server cannot be made of, and a client that talks nonsense.
+func TestReplayListenBadInput(t *testing.T) {
+	world := startBackend(t, "")
+	file := recordThrough(t, world.serve(t), false, useEchoes)
+	bare := filepath.Join(t.TempDir(), "bare.pcapng")
+	if p := start(t, "export", file, "-w", bare); <-p.done != nil {
+		t.Fatal("export failed")
+	}
+	for want, args := range map[string][]string{
+		"has no configuration that a client could be given": {bare, "--listen", "127.0.0.1:0"},
+		"there is ignore, rst, icmp and forward:HOST:PORT":  {file, "--listen", "127.0.0.1:0", "--unmatched", "nope"},
+		"write forward:HOST:PORT":                           {file, "--listen", "127.0.0.1:0", "--unmatched", "forward:nowhere"},
+		"different ways: choose one":                        {file, "--listen", "127.0.0.1:0", "--netstack"},
+		"go with --listen":                                  {file, "--netstack", "--once"},
+		"--address x: write":                                {file, "--listen", "127.0.0.1:0", "--address", "x"},
+	} {
+		p := start(t, append([]string{"replay"}, args...)...)
+		if err := <-p.done; exitCode(err) != 2 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: exit %d: %v", args, exitCode(err), err)
+		}
+	}
+	recorded := start(t, "replay", file, "--listen", "127.0.0.1:0", "--once")
+	conn, err := net.Dial("tcp", recorded.wait(t, `as a server on (\S+):`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-recorded.done; exitCode(err) != 1 || !strings.Contains(err.Error(), "no client asked for anything") {
+		t.Errorf("exit %d: %v", exitCode(err), err)
+	}
+}
