@@ -290,12 +290,12 @@ func (t *treeBuilder) app() []Node {
 		return t.itemTree("WireGuard Protocol")
 	case AppNBNS:
 		return t.itemTree("NetBIOS Name Service")
-	case AppSSDP:
-		return t.itemTree("Simple Service Discovery Protocol")
 	case AppOpenVPN:
 		return t.itemTree("OpenVPN Protocol")
 	case AppSSH:
 		return t.itemTree("SSH Protocol")
+	case AppTLS, AppHTTP, AppSSDP, AppQUIC:
+		return t.units()
 	}
 	return nil
 }

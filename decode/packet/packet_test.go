@@ -325,7 +325,8 @@ Transmission Control Protocol, Src Port: 53122, Dst Port: 443, Seq: 1000, Len: 2
   TCP Option - Timestamps: TSval 1, TSecr 2 @54+10
   TCP Option - SACK permitted @64+2
   TCP Option - End of Option List (EOL) @66+1
-Data (2 bytes) @68+2
+Transport Layer Security @68+2
+ Continuation Data @68+2
 `)
 }
 

@@ -58,7 +58,7 @@ func (p *Parser) PDUs(f *Facts) []PDU {
 	switch f.App {
 	case AppTLS:
 		p.pdus = tlsPDUs(p.pdus, f.Payload)
-	case AppHTTP:
+	case AppHTTP, AppSSDP: // SSDP is HTTP in datagrams
 		p.pdus = httpPDUs(p.pdus, f.Payload)
 	case AppQUIC:
 		p.pdus = p.quic.pdus(p.pdus, f.Payload)
