@@ -72,7 +72,7 @@ func dhcpFields() []Field {
 func smallFields() []Field {
 	list := entries(hasApp(packet.AppSTUN), []entry{
 		{"stun.type", Uint, 4, "message type"},
-		{"stun.type.class", Uint, 2, "0 request, 1 indication, 2 success, 3 error"},
+		{"stun.type.class", Uint, 4, "0 request, 1 indication, 0x10 success, 0x11 error"},
 		{"stun.type.method", Uint, 4, "method: 1 binding, 3 allocate"},
 		{"stun.length", Uint, 0, "length of the attributes"},
 		{"stun.id", Bytes, 0, "transaction identifier"},

@@ -112,7 +112,7 @@ func (e *emitter) stun() {
 	}
 	method, class := stunType(e.b)
 	e.uint("stun.type", "Message Type", 0, 2, 4)
-	e.emit(Item{Name: "stun.type.class", Label: "Message Class", Kind: KindUint, Hex: 2, Num: uint64(class), Depth: 1, Word: stunClasses[class]}, 0, 2)
+	e.emit(Item{Name: "stun.type.class", Label: "Message Class", Kind: KindUint, Hex: 4, Num: uint64(class&1 | class>>1<<4), Depth: 1, Word: stunClasses[class]}, 0, 2) // as tshark numbers them
 	e.emit(Item{Name: "stun.type.method", Label: "Message Method", Kind: KindUint, Hex: 4, Num: uint64(method), Depth: 1, Word: lookup(stunMethods[:], method)}, 0, 2)
 	e.uint("stun.length", "Message Length", 2, 2, 0)
 	e.raw("stun.cookie", "Message Cookie", 4, 4, KindBytes)

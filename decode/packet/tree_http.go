@@ -74,7 +74,7 @@ func (c carried) httpMessage(b []byte) []Node {
 }
 
 func (c carried) httpBody(b []byte) Node {
-	return c.node("http.file_data", fmt.Sprintf("File Data: %d byte%s", len(b), plural(len(b))), "", b)
+	return c.node("", fmt.Sprintf("File Data: %d byte%s", len(b), plural(len(b))), "", b)
 }
 
 // httpLine makes the nodes of the parts of a first line.
