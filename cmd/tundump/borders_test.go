@@ -51,7 +51,8 @@ var borders = map[string][]string{
 	"tui/paint":          {},
 	"tui/detail":         {"decode", "decode/..."},
 	"tui/pane":           {"tui/detail", "tui/paint"},
-	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output"},
+	"cmd/tundump":        {"capture", "capture/...", "decode", "decode/...", "replay", "replay/...", "tui", "tui/...", "cmd/tundump/output", "cmd/tundump/early"},
+	"cmd/tundump/early":  {},
 	"cmd/tundump/output": {"capture", "capture/...", "decode", "decode/..."},
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 	"github.com/muesli/termenv"
@@ -81,12 +80,13 @@ func runScreen(ctx context.Context, sources []tui.Source, c controls) error {
 	}
 	settings := openSettings()
 	out := &frameWriter{File: os.Stdout}
+	colours := termenv.NewOutput(os.Stdout)
 	opt := tui.Options{
 		Sources:  sources,
 		Control:  &terminalControl{c, out, settings},
 		Settings: settings.now,
-		Profile:  termenv.NewOutput(os.Stdout).EnvColorProfile(),
-		Light:    !lipgloss.HasDarkBackground(), // bubbletea has asked the terminal already
+		Profile:  colours.EnvColorProfile(),
+		Light:    !colours.HasDarkBackground(), // asks it, which must be before bubbletea reads from it
 		Location: time.Local,
 		Notice:   settings.wrong(),
 	}

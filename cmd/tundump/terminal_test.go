@@ -76,16 +76,6 @@ func (x *terminal) until(what string, holds func(screen string) bool) {
 	}
 }
 
-// buildProgram builds tundump.
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "tundump")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return bin
-}
-
 // However the screen ends, the terminal is as it was, and the capture whole.
 func TestTerminalIsRestored(t *testing.T) {
 	if testing.Short() {

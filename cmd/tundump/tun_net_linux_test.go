@@ -58,11 +58,7 @@ func needLab(t *testing.T) string {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skip("no TUN in this kernel:", err)
 	}
-	program := filepath.Join(t.TempDir(), "tundump")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return program
+	return buildProgram(t)
 }
 
 func newLab(t *testing.T, program string) *lab {

@@ -30,10 +30,7 @@ func TestVersus(t *testing.T) {
 	if os.Getenv("TUNDUMP_VERSUS") == "" {
 		t.Skip("set TUNDUMP_VERSUS=1 to compare with other relays; it takes minutes")
 	}
-	bin := filepath.Join(t.TempDir(), "tundump")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	bin := buildProgram(t)
 	capture := func(more ...string) func(t *testing.T, listen, upstream string) *exec.Cmd {
 		return func(t *testing.T, listen, upstream string) *exec.Cmd {
 			return exec.Command(bin, append([]string{"proxy", "-q", "--listen", listen, "--upstream", upstream,

@@ -34,12 +34,8 @@ func TestVersusTshark(t *testing.T) {
 	if _, err := exec.LookPath("tshark"); err != nil {
 		t.Skip("no tshark:", err)
 	}
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "tundump")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	ours, inner := millionPackets(t, dir, 1_000_000)
+	bin := buildProgram(t)
+	ours, inner := millionPackets(t, t.TempDir(), 1_000_000)
 	for _, c := range []struct {
 		name            string
 		tshark, tundump []string
