@@ -2,16 +2,18 @@ package field
 
 import "tundump/decode/packet"
 
-// networkFields are those of ICMP's messages and of the rarer transports.
+// networkFields are those of IP's options and extension headers, of ICMP's
+// messages and of the rarer transports.
 func networkFields() []Field {
-	list := entries(hasTransport(packet.ICMP), []entry{
+	list := append(ipv4OptionFields(), ipv6ExtensionFields()...)
+	list = append(list, entries(hasTransport(packet.ICMP), []entry{
 		{"icmp.redir_gw", Addr, 0, "router that a redirect names"},
 		{"icmp.pointer", Uint, 0, "where in the packet the problem is"},
 		{"icmp.originate_timestamp", Uint, 0, "milliseconds of the day when a timestamp request left"},
 		{"icmp.receive_timestamp", Uint, 0, "when it arrived"},
 		{"icmp.transmit_timestamp", Uint, 0, "when the reply left"},
 		{"icmp.address_mask", Addr, 0, "address mask"},
-	})
+	})...)
 	list = append(list, entries(hasTransport(packet.ICMPv6), []entry{
 		{"icmpv6.pointer", Uint, 0, "where in the packet the problem is"},
 		{"icmpv6.mld.maximum_response_delay", Uint, 0, "milliseconds for an answer"},

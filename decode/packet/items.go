@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 )
 
@@ -36,16 +37,20 @@ type Item struct {
 	Span  Span // in the packet; of no meaning if f is joined
 }
 
-// Items calls yield for the named values of f's ICMP, IGMP or rarer transport
-// and of its application, in the order in which they stand in the packet,
-// until it returns false. What is cut off is not there. yield must not call
+// Items calls yield for the named values of f's IPv4 options and IPv6 extension
+// headers, of its ICMP, IGMP or rarer transport and of its application, in the
+// order in which they stand in the packet, until it returns false. What is cut off is not there. yield must not call
 // methods of p that decode.
 func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
-	if f.Header == nil || f.IsFragment() {
+	if f.Header == nil {
 		return
 	}
 	e := &p.emitter
-	*e = emitter{f: f, yield: yield, b: f.Segment, off: f.HdrLen}
+	*e = emitter{f: f, yield: yield}
+	if e.headerItems(); e.done || f.IsFragment() {
+		return
+	}
+	e.b, e.off = f.Segment, f.HdrLen
 	switch f.Transport {
 	case ICMP:
 		e.icmp()
@@ -198,15 +203,19 @@ func (it *Item) AppendValue(dst []byte) []byte {
 const maxItems = 2048
 
 // items makes the nodes of f's items that lie at off or behind it.
-func (t *treeBuilder) items(off int) []Node {
+func (t *treeBuilder) items(off int) []Node { return t.itemsBetween(off, math.MaxInt) }
+
+// itemsBetween makes the nodes of f's items that begin in front of end.
+func (t *treeBuilder) itemsBetween(off, end int) []Node {
 	root := Node{}
 	var path [4]*Node
 	path[0] = &root
 	count := 0
 	t.p.Items(&t.f, func(it *Item) bool {
-		if count++; it.Span.Off < off {
-			return true
+		if it.Span.Off < off || it.Span.Off >= end {
+			return it.Span.Off < off
 		}
+		count++
 		value := string(it.AppendValue(nil))
 		if it.Word != "" {
 			value = fmt.Sprintf("%s (%s)", it.Word, value)

@@ -305,7 +305,13 @@ Internet Protocol Version 4, Src: 10.8.0.2, Dst: 93.184.216.34 @0+24
  Source Address: 10.8.0.2 @12+4
  Destination Address: 93.184.216.34 @16+4
  Options: (4 bytes) @20+4
-  IP Option: Router Alert (148), 4 bytes @20+4
+  Router Alert @20+4
+   Type: 148 @20+1
+    Copy on fragmentation: 1 @20+1
+    Class: 0 @20+1
+    Number: 20 @20+1
+   Length: 4 @21+1
+   Router Alert: Router shall examine packet (0) @22+2
 Transmission Control Protocol, Src Port: 53122, Dst Port: 443, Seq: 1000, Len: 2 @24+44
  Source Port: 53122 @24+2
  Destination Port: 443 @26+2
@@ -399,9 +405,11 @@ Internet Protocol Version 6, Src: fd00::2, Dst: 2001:db8::1 @0+40
  Source Address: fd00::2 @8+16
  Destination Address: 2001:db8::1 @24+16
 Fragment Header for IPv6 @40+8
- Next Header: TCP (6) @40+1
- Offset: 0 (0 bytes) @42+2
- More Fragments: No @42+2
+ Next header: TCP (6) @40+1
+ Reserved octet: 0x00 @41+1
+ Offset, in units of 8 bytes: 0 @42+2
+ Reserved bits: 0 @42+2
+ More Fragments: 0 @42+2
  Identification: 0x00000009 @44+4
 Transmission Control Protocol, Src Port: 1, Dst Port: 2 @48+5
  Source Port: 1 @48+2

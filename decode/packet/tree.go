@@ -43,40 +43,27 @@ func (p *Parser) Tree(b []byte) []Node {
 	return t.packet(b)
 }
 
-// treeDecoder holds the decoders of google/gopacket that the tree uses: IPv4
-// and TCP, for their options. Each is alone in a DecodingLayerParser, which
-// turns panics into errors, and which cannot come to any other decoder: 21 of
-// those panic on hostile bytes, and one allocates 4 GiB for 136 of them.
+// treeDecoder holds the decoder of google/gopacket that the tree uses: TCP's,
+// for the options. It is alone in a DecodingLayerParser, which turns panics
+// into errors, and which cannot come to any other decoder: 21 of those panic on
+// hostile bytes, and one allocates 4 GiB for 136 of them.
 type treeDecoder struct {
-	ip4       layers.IPv4
 	tcp       layers.TCP
-	ip4Parser *gopacket.DecodingLayerParser
 	tcpParser *gopacket.DecodingLayerParser
 	decoded   []gopacket.LayerType
 }
 
-func (d *treeDecoder) parser(pp **gopacket.DecodingLayerParser, first gopacket.LayerType, l gopacket.DecodingLayer) *gopacket.DecodingLayerParser {
-	if *pp == nil {
-		*pp = gopacket.NewDecodingLayerParser(first, l)
-		(*pp).IgnoreUnsupported = true
+// tcpOptions returns the options in header, a whole TCP header: those in front
+// of the first that does not fit. They alias header.
+func (d *treeDecoder) tcpOptions(header []byte) []layers.TCPOption {
+	if d.tcpParser == nil {
+		d.tcpParser = gopacket.NewDecodingLayerParser(layers.LayerTypeTCP, &d.tcp)
+		d.tcpParser.IgnoreUnsupported = true
 	}
-	return *pp
-}
-
-// ipv4Options returns the options in header, a whole IPv4 header: those in
-// front of the first that does not fit. They alias header.
-func (d *treeDecoder) ipv4Options(header []byte) []layers.IPv4Option {
-	d.ip4.Options = d.ip4.Options[:0]
+	d.tcp.Options = d.tcp.Options[:0]
 	// An error leaves the options that came before it, which is all that can
 	// be shown; the facts have the problem.
-	_ = d.parser(&d.ip4Parser, layers.LayerTypeIPv4, &d.ip4).DecodeLayers(header[:len(header):len(header)], &d.decoded)
-	return d.ip4.Options
-}
-
-// tcpOptions is ipv4Options for a whole TCP header.
-func (d *treeDecoder) tcpOptions(header []byte) []layers.TCPOption {
-	d.tcp.Options = d.tcp.Options[:0]
-	_ = d.parser(&d.tcpParser, layers.LayerTypeTCP, &d.tcp).DecodeLayers(header[:len(header):len(header)], &d.decoded)
+	_ = d.tcpParser.DecodeLayers(header[:len(header):len(header)], &d.decoded)
 	return d.tcp.Options
 }
 

@@ -1,10 +1,6 @@
 package packet
 
-import (
-	"fmt"
-
-	"github.com/google/gopacket/layers"
-)
+import "fmt"
 
 var ecnNames = [...]string{"Not-ECT", "ECT(1)", "ECT(0)", "CE"}
 
@@ -57,46 +53,16 @@ func (t *treeBuilder) ipv4(b []byte) Node {
 	f := &t.f
 	n := min(max(f.HdrLen, ipv4MinLen), len(b))
 	kids := t.fields(ipv4Fields(), 0, n)
-	if len(f.Header) > ipv4MinLen {
+	if f.Header != nil && f.ipv4HdrLen() > ipv4MinLen {
 		kids = append(kids, t.ipv4Options())
 	}
 	return t.node("ip", ipLabel(f), "", 0, n, kids...)
 }
 
 func (t *treeBuilder) ipv4Options() Node {
-	room := len(t.f.Header) - ipv4MinLen
-	var kids []Node
-	off := ipv4MinLen
-	for _, o := range t.p.tree.ipv4Options(t.f.Header) {
-		n := min(max(int(o.OptionLength), 1), len(t.f.Header)-off)
-		kids = append(kids, t.node("", "IP Option", ipv4OptionValue(o), off, n))
-		off += n
-	}
-	return t.node("ip.options", fmt.Sprintf("Options: (%d bytes)", room), "", ipv4MinLen, room, kids...)
-}
-
-// ipv4OptionValue names the option. Source: IANA, "IP Option Numbers".
-func ipv4OptionValue(o layers.IPv4Option) string {
-	name := "Unknown"
-	switch o.OptionType {
-	case 0:
-		name = "End of Options List (EOL)"
-	case 1:
-		name = "No Operation (NOP)"
-	case 7:
-		name = "Record Route"
-	case 68:
-		name = "Time Stamp"
-	case 130:
-		name = "Security"
-	case 131:
-		name = "Loose Source Route"
-	case 137:
-		name = "Strict Source Route"
-	case 148:
-		name = "Router Alert"
-	}
-	return fmt.Sprintf("%s (%d), %d byte%s", name, o.OptionType, o.OptionLength, plural(int(o.OptionLength)))
+	end := t.f.ipv4HdrLen()
+	n := end - ipv4MinLen
+	return t.node("ip.options", fmt.Sprintf("Options: (%d bytes)", n), "", ipv4MinLen, n, t.itemsBetween(ipv4MinLen, end)...)
 }
 
 func ipv6Fields() []field {
@@ -124,18 +90,9 @@ func (t *treeBuilder) extensions() []Node {
 			break
 		}
 		name := map[uint8]string{ProtoHopByHop: "ipv6.hopopts", ProtoRouting: "ipv6.routing", ProtoFragment: "ipv6.fraghdr", ProtoDstOpts: "ipv6.dstopts", ProtoAH: "ah"}[proto]
-		kids := []Node{t.node(name+".nxt", "Next Header", protoValue(t.f.Header[s.Off]), s.Off, 1)}
-		if proto == ProtoFragment {
-			more := "No"
-			if t.f.MF {
-				more = "Yes"
-			}
-			kids = append(kids,
-				t.node("ipv6.fraghdr.offset", "Offset", fmt.Sprintf("%d (%d bytes)", t.f.FragOffset/8, t.f.FragOffset), s.Off+2, 2),
-				t.node("ipv6.fraghdr.more", "More Fragments", more, s.Off+2, 2),
-				t.node("ipv6.fraghdr.ident", "Identification", fmt.Sprintf("0x%08x", t.f.ID), s.Off+4, 4))
-		} else {
-			kids = append(kids, t.node(name+".len", "Length", fmt.Sprintf("%d bytes", s.Len), s.Off+1, 1))
+		kids := t.itemsBetween(s.Off, s.Off+s.Len)
+		if kids == nil {
+			kids = []Node{t.node("", "Next Header", protoValue(t.f.Header[s.Off]), s.Off, 1), t.node("", "Length", fmt.Sprintf("%d bytes", s.Len), s.Off+1, 1)}
 		}
 		nodes = append(nodes, t.node(name, protoName(proto), "", s.Off, s.Len, kids...))
 	}
