@@ -175,6 +175,14 @@ func transportFields() []Field {
 	src := func(f *packet.Facts) Value { return uintValue(uint64(f.SrcPort)) }
 	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
 	status := func(f *packet.Facts) Value { f.Verify(); return uintValue(uint64(f.L4Status.Number())) }
+	// UDP over IPv6 must have a checksum: RFC 8200, section 8.1. tshark has a
+	// number of its own for one that is zero.
+	udpStatus := func(f *packet.Facts) Value {
+		if f.Version == 6 && f.L4Checksum == 0 {
+			return uintValue(4)
+		}
+		return status(f)
+	}
 	payload := func(name string, t packet.Transport) Field {
 		f := fact(name, Bytes, "bytes of payload", where(whole(t), func(f *packet.Facts) Value {
 			if len(f.Payload) == 0 {

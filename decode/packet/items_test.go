@@ -26,7 +26,7 @@ func appPackets(t testing.TB) [][]byte {
 	opt := record("", 41, 4096, cat(be16(10, 8), make([]byte, 8)))
 	inner := ip4(17, udp(53, 40000, dnsMsg(7, 0x8180, nil, [][]byte{svcb, nsec, srv, record("a.b", 257, 1, []byte("\x00\x05issueca")), record("a.b", 16, 1, []byte("\x02hi\x01x"))}, nil, [][]byte{opt})))
 	eth := cat(make([]byte, 12), be16(0x800), inner)
-	return [][]byte{
+	return append(headerPackets(t), [][]byte{
 		ip4(17, udp(68, 67, dhcp)), ip4(17, udp(123, 123, ntp)), ip4(17, udp(3478, 5000, stun)), ip4(17, udp(5000, 51820, wg)),
 		ip4(17, udp(137, 137, nbns)), ip6(17, udp(546, 547, dhcpv6)), inner, ip4(17, udp(1900, 1900, []byte("M-SEARCH * HTTP/1.1\r\n"))),
 		ip4(17, udp(5000, 1194, []byte{0x38, 1, 2, 3})), ip4(6, seg{src: 50000, dst: 22, flags: 0x18, payload: "SSH-2.0-x\r\n"}.bytes()),
@@ -38,7 +38,34 @@ func appPackets(t testing.TB) [][]byte {
 		ip6(58, cat([]byte{134, 0, 0, 0}, make([]byte, 12), unhex(t, "0101010203040506 0304 40c0 00000001 00000002 00000000"), dst6.AsSlice())),
 		ip6(58, cat([]byte{143, 0, 0, 0}, be16(0, 1), []byte{4, 0, 0, 0}, dst6.AsSlice())),
 		ip6(135, cat([]byte{59, 0, 5, 0}, be32(0))), ip4(103, []byte{0x20, 0, 0, 0}), ip4(89, cat([]byte{2, 1}, make([]byte, 22))), ip4(112, []byte{0x21, 1, 2, 3}),
+	}...)
+}
+
+// headerPackets is packets with IPv4 options and IPv6 extension headers.
+func headerPackets(t testing.TB) (list [][]byte) {
+	dns := udp(1, 2, []byte("abc"))
+	for _, options := range []string{
+		"94040000", "070b08 c0000201 c0000202 01", "830b04 c0000201 c0000202 00", "44140d03 c0000201 00000007 c0000202 00000008", "440c0530 00000001 00000002",
+		"880400ff", "0b0405dc", "520c000100020003 c0000209", "00940400", "01010194", "07080401", "1eff0000",
+	} {
+		o := unhex(t, options)
+		b := cat(ip4(17, nil)[:20], o, dns)
+		b[0] = byte(0x45 + len(o)/4)
+		b[3] = byte(len(b))
+		list = append(list, b)
 	}
+	for _, e := range []struct {
+		next    byte
+		headers string
+	}{
+		{0, "11000502 00000100"}, {0, "1100c204 00010000"}, {60, "11000104 01020304"}, {60, "11001e09 01020304"},
+		{43, "11040001 00000000 fd000000000000000000000000000001 fd000000000000000000000000000002"},
+		{43, "11020201 00000000 fd000000000000000000000000000001"}, {43, "11040401 01000007 fd000000000000000000000000000001 fd000000000000000000000000000002"},
+		{43, "11000301 f0000000"}, {43, "11000901 01020304"}, {44, "1107000700000009"},
+	} {
+		list = append(list, ip6(e.next, cat(unhex(t, e.headers), dns)))
+	}
+	return list
 }
 
 // What is decoded on request says what the packet holds.
@@ -65,6 +92,12 @@ func TestItems(t *testing.T) {
 		"OpenVPNMessageType: P_CONTROL_HARD_RESET_CLIENT_V2|", "SSHv2Client: Protocol (SSH-2.0-x)|", "raw:ip:ip:udp:dns DNS", "raw:ip:ipv6:udp:data UDP1 → 2 Len=3|",
 		"raw:ipv6:ip:udp:dns DNS", "raw:ip:gre:ip:udp:dns DNS", "gre.key=0x00000009 ", "raw:ip:gre:erspan:eth:ethertype:ip:udp:dns DNS", "raw:ip:gre:ppp:ip:udp:dns DNS",
 		"raw:ip:ah:udp:data UDP", "raw:ip:esp ESPESP (SPI=0x00000001)|", "IGMPv3Membership Report / Join group ", "SCTPDATA (TSN=5) SACK (Ack=1, Arwnd=2) |",
+		"ip.opt.ra=0 ", "ip.rec_rt=192.0.2.1 ip.empty_rt=192.0.2.2 ", "ip.src_rt=192.0.2.1 ip.src_rt=192.0.2.2 ", "ip.opt.overflow=0 ip.opt.flag=3 ip.opt.time_stamp_addr=192.0.2.1 ip.opt.time_stamp=7 ",
+		"ip.opt.overflow=3 ip.opt.flag=0 ip.opt.time_stamp=1 ip.opt.time_stamp=2 ", "ip.opt.sid=255 ", "ip.opt.mtu=1500 ", "ip.opt.originator=192.0.2.9 ", "ip.opt.type=0 ip.opt.type.copy=0 ip.opt.type.class=0 ip.opt.type.number=0 \n",
+		"ipv6.hopopts.nxt=17 ipv6.hopopts.len=0 ipv6.hopopts.len_oct=8 ", "ipv6.opt.router_alert=0 ", "ipv6.opt.jumbo=65536 ", "ipv6.opt.padn=01020304 ", "ipv6.opt.type=0x1e ipv6.opt.type.action=0 ipv6.opt.type.change=0 ipv6.opt.type.rest=0x1e ipv6.opt.length=9 \n",
+		"ipv6.routing.type=0 ipv6.routing.segleft=1 ipv6.routing.src.reserved=00000000 ipv6.routing.src.addr=fd00::1 ipv6.routing.src.addr=fd00::2 ", "ipv6.routing.mipv6.home_address=fd00::1 ",
+		"ipv6.routing.srh.last_entry=1 ipv6.routing.srh.flags=0x00 ipv6.routing.srh.tag=0007 ipv6.routing.srh.addr=fd00::1 ipv6.routing.srh.addr=fd00::2 ", "ipv6.routing.unknown_data=01020304 ",
+		"ipv6.fraghdr.nxt=17 ipv6.fraghdr.reserved_octet=0x07 ipv6.fraghdr.offset=0 ipv6.fraghdr.reserved_bits=3 ipv6.fraghdr.more=1 ipv6.fraghdr.ident=0x00000009 ",
 		"icmpv6.opt.linkaddr=01:02:03:04:05:06 ", "icmpv6.opt.prefix.length=64 ", "icmpv6.mldr.mar.record_type=4 ", "raw:ipv6:mipv6 MIPv6", "PIMv2Hello|", "OSPFHello Packet|",
 		"VRRPAnnouncement (v2)|", "dns.svcb.svcparam.alpn=h2 ", "dns.svcb.svcparam.port=443 ", "dns.resp.type=36 ", "dns.srv.service=_ipp ", "dns.caa.tag=issue ", "dns.txt=hi ", "dns.opt.code=10 ",
 	} {
