@@ -235,7 +235,7 @@ func transportFields() []Field {
 		ports("udp.port", packet.UDP),
 		fact("udp.length", Uint, "length field, in bytes", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.UDPLen)) })),
 		hexFact("udp.checksum", 4, "checksum", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
-		fact("udp.checksum.status", Uint, "0 bad, 1 good, 2 unverified, 3 not present", udp(status)),
+		fact("udp.checksum.status", Uint, "0 bad, 1 good, 2 unverified, 3 not present, 4 zero in IPv6", udp(udpStatus)),
 		fact("icmp.type", Uint, "type", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
 		fact("icmp.code", Uint, "code", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
 		fact("icmp.ident", Uint, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
