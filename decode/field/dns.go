@@ -93,7 +93,7 @@ func dnsFields() []Field {
 		{"dns.svcb.svcparam.port", Uint, 0, "port in a SVCB or HTTPS record"},
 		{"dns.svcb.svcparam.ipv4hint.ip", Addr, 0, "IPv4 hint in a SVCB or HTTPS record"},
 		{"dns.svcb.svcparam.ipv6hint.ip", Addr, 0, "IPv6 hint in a SVCB or HTTPS record"},
-		{"dns.rr.udp_payload_size", Uint, 4, "EDNS: largest UDP payload"},
+		{"dns.rr.udp_payload_size", Uint, 0, "EDNS: largest UDP payload"},
 		{"dns.resp.ext_rcode", Uint, 2, "EDNS: higher bits of the response code"},
 		{"dns.resp.edns0_version", Uint, 0, "EDNS: version"},
 		{"dns.resp.z", Uint, 4, "EDNS: flags"},

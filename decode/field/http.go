@@ -56,7 +56,7 @@ func httpFields() []Field {
 				return Value{}
 			}
 			uri := string(m.URI)
-			if len(uri) > 0 && uri[0] == '/' {
+			if len(uri) > 0 && (uri[0] == '/' || uri[0] == '*') { // as in tshark
 				uri = "http://" + string(host) + uri
 			}
 			return stringValue(uri)

@@ -74,8 +74,9 @@ func ours(p *packet.Parser, f *packet.Facts, a *flow.Analysis) map[string]string
 			m[name] = fmt.Sprintf("%d.%09d", ns/1e9, ns%1e9)
 		}
 	}
-	number("dns.response_to", a.AnswerTo, f.App != packet.NoApp && a.AnswerTo != 0)
-	seconds("dns.time", a.Latency, f.App != packet.NoApp && a.AnswerTo != 0)
+	dns := f.App != packet.NoApp && a.App == packet.NoApp && a.AnswerTo != 0 // HTTP has answers too
+	number("dns.response_to", a.AnswerTo, dns)
+	seconds("dns.time", a.Latency, dns)
 	number("udp.stream", a.Stream, a.Proto == packet.UDP)
 	number("tcp.stream", a.Stream, a.Proto == packet.TCP)
 	m["_ws.col.Info"] = string(flow.AppendInfo(nil, p, f, a))

@@ -171,7 +171,7 @@ func confirms(app App, t Transport, b []byte) bool {
 	case AppHTTP, AppTLS: // what does not begin there goes on there
 		return true
 	case AppQUIC:
-		return looksLikeQUIC(b)
+		return looksLikeQUIC(b) || looksLikeQUICVersions(b)
 	case AppNBNS:
 		return confirmsNBNS(b)
 	case AppDHCP:

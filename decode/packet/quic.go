@@ -197,6 +197,14 @@ func looksLikeQUIC(b []byte) bool {
 	return dcid <= maxQUICID && len(b) > 6+dcid && b[6+dcid] <= maxQUICID
 }
 
+// looksLikeQUICVersions is whether b begins as a Version Negotiation whose
+// first version is a known one.
+func looksLikeQUICVersions(b []byte) bool {
+	h, ok := QUICHeaderAt(b, 0)
+	return ok && h.Type == QUICVersionNegotiation && len(h.DCID) <= maxQUICID && len(h.SCID) <= maxQUICID &&
+		len(h.Versions) >= 4 && quicDraft(binary.BigEndian.Uint32(h.Versions)) != 0
+}
+
 // Types of QUIC frames that may be in an Initial packet, RFC 9000 section 12.4.
 const (
 	QUICPadding  = 0
