@@ -211,7 +211,7 @@ func looksLike(t Transport, b []byte) App {
 		return AppHTTP
 	case t == TCP && looksLikeTLS(b):
 		return AppTLS
-	case t == UDP && looksLikeQUIC(b):
+	case t == UDP && (looksLikeQUIC(b) || looksLikeQUICVersions(b)):
 		return AppQUIC
 	case looksLikeSTUN(b):
 		return AppSTUN
