@@ -64,6 +64,13 @@ func New(st *store.Store) *Session {
 // the first row.
 func (s *Session) DecodeAs(as map[packet.Port]packet.App) { s.parser.DecodeAs = as }
 
+// ForgetIdle has flows be forgotten that had no packet for so long: a live
+// session has no end, and most of its flows do not say that they ended. It is
+// for before the first row.
+func (s *Session) ForgetIdle(after time.Duration) {
+	s.flows = flow.New(flow.Options{Idle: after.Nanoseconds()})
+}
+
 // Tunnel is what is known of one tunnel so far.
 type Tunnel struct {
 	Number    uint32

@@ -77,6 +77,10 @@ type live struct {
 	err      error
 }
 
+// idleFlow is how long a live flow is remembered without a packet: as long as
+// a connection may be idle before a NAT may forget it, RFC 5382 section 5.
+const idleFlow = 2*time.Hour + 4*time.Minute
+
 // startLive starts the recorder and the pass. The pass's goroutine ends when
 // the recorder is closed, or when enough was printed; then it calls enough.
 // Where printing fails it goes on without, for the summary: what ends there is
@@ -92,6 +96,7 @@ func startLive(o record.Options, p *output.Printer, enough func()) (*live, error
 		// The pass ends with the recorder and not with the command, so that
 		// everything that was recorded is printed.
 		s := session.New(r.Store())
+		s.ForgetIdle(idleFlow)
 		l.err = pass(context.Background(), s, r.Store(), p)
 		if errors.As(l.err, new(printError)) {
 			o.Logger.Error("printing stopped; the tunnels go on", "error", l.err)
