@@ -85,8 +85,13 @@ func networkFields() []Field {
 		{"gre.sequence_number", Uint, 0, "sequence number"},
 		{"gre.ack_number", Uint, 0, "PPTP: acknowledgment number"},
 	})...)
-	return append(list, entries(hasTransport(packet.ESP), []entry{
+	return append(list, entries(hasESP, []entry{
 		{"esp.spi", Uint, 8, "security parameters index"},
 		{"esp.sequence", Uint, 0, "sequence number"},
 	})...)
+}
+
+// hasESP: as a transport, or in UDP.
+func hasESP(f *packet.Facts) bool {
+	return f.Transport == packet.ESP || f.App == packet.AppUDPEncap
 }

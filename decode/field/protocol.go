@@ -66,6 +66,8 @@ func (p Protocol) level(r *Row) *packet.Facts {
 				return f
 			}
 		case f.Header == nil || f.IsFragment():
+		case p.transport == packet.ESP && hasESP(f):
+			return f
 		case p.app == packet.NoApp && f.Transport == p.transport, p.app != packet.NoApp && f.App == p.app:
 			return f
 		}
@@ -115,7 +117,7 @@ func (p Protocol) Bytes(r *Row) (v Value, ok bool) {
 		return Value{}, false
 	case p.version != 0:
 		return bytesValue(r.Data[len(r.Data)-min(len(r.Data), f.Len):]), true
-	case p.app != packet.NoApp:
+	case p.app != packet.NoApp, p.transport == packet.ESP && f.App == packet.AppUDPEncap:
 		return bytesValue(f.Payload), true
 	}
 	return bytesValue(f.Segment), len(f.Segment) > 0

@@ -25,6 +25,7 @@ const (
 	AppHTTP
 	AppTLS
 	AppQUIC
+	AppUDPEncap
 	numApps
 )
 
@@ -46,6 +47,7 @@ var apps = [numApps]struct{ name, column string }{
 	AppHTTP:      {"http", "HTTP"},
 	AppTLS:       {"tls", "TLS"},
 	AppQUIC:      {"quic", "QUIC"},
+	AppUDPEncap:  {"udpencap", "ESP"},
 }
 
 // String returns the protocol's name in display filters, "" for NoApp.
@@ -156,6 +158,8 @@ func usualUDP(port uint16) App {
 		return AppWireGuard
 	case 443, 4433:
 		return AppQUIC
+	case 4500:
+		return AppUDPEncap
 	}
 	return NoApp
 }
@@ -190,6 +194,8 @@ func confirms(app App, t Transport, b []byte) bool {
 		return confirmsOpenVPN(t, b)
 	case AppSSH:
 		return confirmsSSH(b)
+	case AppUDPEncap:
+		return confirmsUDPEncap(b)
 	}
 	return false
 }
@@ -197,7 +203,7 @@ func confirms(app App, t Transport, b []byte) bool {
 // decodable reports whether b, which the user says is app, can be read as it.
 func decodable(app App, t Transport, b []byte) bool {
 	switch app {
-	case AppDNS, AppMDNS, AppLLMNR, AppNBNS, AppDHCP, AppDHCPv6, AppNTP: // the decoders want a header
+	case AppDNS, AppMDNS, AppLLMNR, AppNBNS, AppDHCP, AppDHCPv6, AppNTP, AppUDPEncap: // the decoders want a header
 		return confirms(app, t, b)
 	}
 	return true
@@ -249,6 +255,8 @@ func (p *Parser) appendAppInfo(dst []byte, f *Facts) (_ []byte, ok bool) {
 		return f.appendOpenVPN(dst), true
 	case AppSSH:
 		return f.appendSSH(dst), true
+	case AppUDPEncap:
+		return appendESP(dst, f.Payload), true
 	}
 	return dst, false
 }
@@ -270,7 +278,11 @@ func (f *Facts) appColumn() string {
 
 // appendAppLayers appends the part of frame.protocols above the transport.
 func (f *Facts) appendAppLayers(dst []byte) []byte {
-	return append(append(dst, ':'), apps[f.App].name...)
+	dst = append(append(dst, ':'), apps[f.App].name...)
+	if f.App == AppUDPEncap {
+		dst = append(dst, ":esp"...)
+	}
+	return dst
 }
 
 // app makes the nodes of f.App; nil if it has none of its own.
@@ -294,6 +306,8 @@ func (t *treeBuilder) app() []Node {
 		return t.itemTree("OpenVPN Protocol")
 	case AppSSH:
 		return t.itemTree("SSH Protocol")
+	case AppUDPEncap:
+		return t.itemTree("Encapsulating Security Payload, in UDP")
 	case AppTLS, AppHTTP, AppSSDP, AppQUIC:
 		return t.units()
 	}

@@ -138,6 +138,9 @@ func (w *unwrapper) next() bool {
 	case etherVLAN, etherQinQ:
 		return w.ethernet("vlan:ethertype", 2)
 	case etherCMD:
+		if len(w.rest) > 0 && w.rest[0] != 1 { // behind GRE, what it carries comes in front of the version
+			return w.skip("cmd", 8, uint16(uint16At(w.rest, 0)))
+		}
 		return w.ethernet("cmd", 6)
 	case etherERSPAN:
 		return w.skip("erspan", 8, etherTEB)

@@ -63,8 +63,7 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 	case GRE:
 		e.gre()
 	case ESP:
-		e.uint("esp.spi", "ESP SPI", 0, 4, 8)
-		e.uint("esp.sequence", "ESP Sequence", 4, 4, 0)
+		e.esp()
 	}
 	if f.App == NoApp {
 		return
@@ -87,6 +86,8 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 		e.stun()
 	case AppWireGuard:
 		e.wireguard()
+	case AppUDPEncap:
+		e.esp()
 	case AppDNS, AppMDNS, AppLLMNR:
 		if p.DNS(f, &p.dns) {
 			_, e.off = f.dnsMessage()

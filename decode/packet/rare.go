@@ -32,8 +32,7 @@ func (f *Facts) appendRare(dst []byte) []byte {
 		return f.appendGREInfo(dst)
 	case ESP:
 		if f.L4Complete {
-			dst = appendHex(append(dst, "ESP (SPI=0x"...), uint64(binary.BigEndian.Uint32(s)), 8)
-			return append(dst, ')')
+			return appendESP(dst, s)
 		}
 	case PIM:
 		return appendNamed(dst, pimTypes[:], int(s[0]&15))
