@@ -558,8 +558,8 @@ func replayDown(t *testing.T, r *recordedSession, l *lab) {
 // SIGUSR1 pauses, SIGCONT goes on.
 func replaySignals(t *testing.T, r *recordedSession, l *lab) {
 	l.respond(t)
-	p := l.start(t, "host", "replay", r.file, "--tun=held0", "-p", "2000", "--stats", "0.2")
-	p.wait(t, `device (held0) is up`)
+	p := l.start(t, "host", "replay", r.file, "--tun=held0", "-p", "300", "--stats", "0.2")
+	p.wait(t, `packets?, .* (sent) in`) // it heeds signals from the first packet on
 	if err := p.cmd.Process.Signal(unix.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestAnonymizeStructures(t *testing.T) {
 		"MLD report":               {icmp6(t, 143, 0, append([]byte{0, 0, 0, 1, 4, 0, 0, 0}, netip.MustParseAddr("ff02::fb").AsSlice()...)), 52, netip.MustParseAddr("ff02::fb").AsSlice()},
 		"IGMP group":               {serialize(t, ipv4(2), gopacket.Payload([]byte{0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 224, 0, 0, 251})), 32, []byte{224, 0, 0, 251}},
 		"echo":                     {icmp4(t, 8, 0, []byte("secret")), 20, []byte{8, 0}},
-		"an unknown protocol":      {serialize(t, ipv4(132), gopacket.Payload("secret")), 20, make([]byte, 6)},
+		"an unknown protocol":      {serialize(t, ipv4(253), gopacket.Payload("secret")), 20, make([]byte, 6)},
 		"IP in IP":                 {serialize(t, ipv4(4), gopacket.Payload(tcp4(t, "secret"))), 40, []byte{0xc3, 0x50, 1, 0xbb}},
 	} {
 		is := a.Append(nil, c.pkt)
