@@ -79,7 +79,7 @@ func moveActions() []action {
 		act(group, "move.end", keys.Anywhere, "", "to the last line; in a live capture, stay there", plainly((*Model).end), "end", "G"),
 		act(group, "move.left", keys.Rows|keys.Stats, "", "fold; to the parent; to the byte before; the info column back", plainly(func(m *Model) { m.side(-1) }), "left", "h"),
 		act(group, "move.right", keys.Rows|keys.Stats, "", "unfold; to the next byte; the info column on", plainly(func(m *Model) { m.side(1) }), "right", "l"),
-		act(group, "open", keys.Views, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel or finding to its rows", (*Model).open, "enter", "ctrl+j"),
+		act(group, "open", keys.Rows|keys.Tables, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel or finding to its rows", (*Model).open, "enter", "ctrl+j"),
 		act(group, "unfold.all", keys.Rows, "", "unfold all that is on the screen, in the tree everything", plainly(func(m *Model) { m.foldAll(true) }), "*"),
 		act(group, "fold.all", keys.Rows, "", "fold everything", plainly(func(m *Model) { m.foldAll(false) }), "_"),
 		act(group, "go", keys.Rows, "", "go to a number, or to a time", plainly((*Model).askPlace), "ctrl+g", "#"),
@@ -92,7 +92,7 @@ func moveActions() []action {
 func findActions() []action {
 	const group = "Filter and search"
 	return []action{
-		act(group, "filter", keys.Views, "filter", "display filter for messages and packets; a part of the text in other views", plainly((*Model).askFilter), "/"),
+		act(group, "filter", keys.Rows|keys.Tables, "filter", "display filter for messages and packets; a part of the text in other views", plainly((*Model).askFilter), "/"),
 		act(group, "filter.value", keys.Rows, "filter by this", "only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[2]s") }, "="),
 		act(group, "filter.and", keys.Rows, "", "of these, only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && %[2]s") }, "&"),
 		act(group, "filter.not", keys.Rows, "", "of these, only rows without the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && !(%[2]s)") }, "!"),
@@ -101,6 +101,7 @@ func findActions() []action {
 		act(group, "filter.tunnel", keys.Rows|keys.Flows|keys.Tunnels, "", "only this tunnel", (*Model).filterTunnel, "T"),
 		act(group, "filter.clear", keys.Views, "", "show all rows again", (*Model).clearFilter, "backspace"),
 		act(group, "search", keys.Anywhere, "search", "search for text, bytes or a regular expression", plainly((*Model).askSearch), "ctrl+f"),
+		act(group, "stats.search", keys.Stats, "", "search: here are no rows to filter", plainly((*Model).askSearch), "/"),
 		act(group, "search.next", keys.Anywhere, "", "next match", func(m *Model) tea.Cmd { return m.findNext(1) }, "n"),
 		act(group, "search.previous", keys.Anywhere, "", "match before", func(m *Model) tea.Cmd { return m.findNext(-1) }, "N"),
 	}
@@ -147,7 +148,7 @@ func lookActions() []action {
 func fileActions() []action {
 	const group = "Copy, files, recording"
 	return []action{
-		act(group, "copy", keys.Views, "copy", "copy the row, the value or the bytes in one of many forms", plainly((*Model).pickCopy), "y"),
+		act(group, "copy", keys.Rows|keys.Tables, "copy", "copy the row, the value or the bytes in one of many forms", plainly((*Model).pickCopy), "y"),
 		act(group, "export", keys.Rows|keys.Flows, "export", "write what is shown, or what is marked, to a capture file", plainly((*Model).pickExport), "w"),
 		act(group, "file.open", keys.Anywhere, "", "open another capture beside this one", plainly((*Model).askOpen), "o"),
 		act(group, "file.wireshark", keys.Anywhere, "", "open the capture in Wireshark", (*Model).wireshark, "W"),

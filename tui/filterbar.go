@@ -20,7 +20,7 @@ func (m *Model) askFilter() {
 		return
 	}
 	p := newPrompt("/", s.text, func(m *Model, text string) tea.Cmd { return m.applyFilter(strings.TrimSpace(text)) })
-	p.top = true
+	p.top, p.marked = true, s.text != ""
 	p.history = s.history
 	p.check = judgeFilter
 	p.complete = completeFilter
@@ -125,7 +125,7 @@ func (m *Model) askNarrow() {
 		return
 	}
 	p := newPrompt("only with the text", now, func(m *Model, text string) tea.Cmd { narrow(text); return nil })
-	p.top = true
+	p.top, p.marked = true, now != ""
 	p.cancel = func(*Model) { narrow(now) }
 	p.check = func(text string) verdict { narrow(text); return verdict{col: -1} }
 	m.ask(p)

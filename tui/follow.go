@@ -135,6 +135,9 @@ func (t streamMsg) take(m *Model) tea.Cmd {
 	for i := range t.chunks {
 		f.take(&t.chunks[i])
 	}
+	if f.ended && errors.Is(t.err, io.EOF) && len(f.chunks) == 0 {
+		m.say(paint.Caution, "nothing was sent in this stream: its packets carry no data")
+	}
 	return nil
 }
 

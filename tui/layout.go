@@ -1,11 +1,16 @@
 package tui
 
 import (
+	"cmp"
+
 	"tundump/tui/paint"
 )
 
 // Forms of the panes of a list's view, in the order of the key.
 var forms = []string{"wide", "stacked", "columns", "list"}
+
+// usualList is the list's share in percent, as long as none was chosen.
+const usualList = 52
 
 // rect is a part of the screen.
 type rect struct{ x, y, w, h int }
@@ -32,10 +37,7 @@ func (m *Model) lay(r *rowsView, w, h int) panes {
 		*[...]*rect{&p.list, &p.tree, &p.hex}[r.focus] = whole
 		return p
 	}
-	share := set.List
-	if share == 0 {
-		share = 52
-	}
+	share := cmp.Or(set.List, usualList)
 	treeShare := set.Tree
 	if treeShare == 0 {
 		treeShare = 55
@@ -137,17 +139,16 @@ func (m *Model) nextLayout() {
 	m.keep()
 }
 
-// resize gives the list and the tree more room, or less.
+// resize gives the list and the tree more room, or less. The share that is not
+// changed stays as it is, the usual one too.
 func (m *Model) resize(list, tree int) {
 	set := &m.set.Layout
-	if set.List == 0 {
-		set.List = 52
+	if list != 0 {
+		set.List = min(max(cmp.Or(set.List, usualList)+list, 10), 90)
 	}
-	if set.Tree == 0 {
-		set.Tree = 50
+	if tree != 0 {
+		set.Tree = min(max(cmp.Or(set.Tree, 50)+tree, 15), 85)
 	}
-	set.List = min(max(set.List+list, 10), 90)
-	set.Tree = min(max(set.Tree+tree, 15), 85)
 	m.keep()
 }
 

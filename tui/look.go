@@ -229,6 +229,7 @@ func (m *Model) reverseSort() tea.Cmd {
 // while the capture grows.
 func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 	c := r.columns[i]
+	r.ordered++
 	if c.name == "number" && !down { // as in the capture
 		r.order = nil
 		r.list.SetIndex(r.index())
@@ -240,10 +241,13 @@ func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 		m.fail("sort", errSort)
 		return nil
 	}
-	src, kind := r.s.src, r.kind
+	src, kind, ordered := r.s.src, r.kind, r.ordered
 	return m.run(r.s, "sort", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 		order, err := sortedBy(ctx, src, kind, x, c, down, progress)
 		return func(m *Model) tea.Cmd {
+			if r.ordered != ordered {
+				return nil
+			}
 			r.order = &sorting{i, down, order}
 			r.list.SetIndex(r.index())
 			return nil

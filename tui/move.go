@@ -130,6 +130,8 @@ func (m *Model) foldAll(open bool) {
 	case r == nil:
 	case r.focus == treePane || r.focus == hexPane:
 		r.tree.All(open)
+	case r.kind == Packets:
+		m.say(paint.Caution, "packets do not unfold in the list: %s goes to the tree, where this key folds", m.keys.Key("open"))
 	case open:
 		r.list.UnfoldShown()
 	default:

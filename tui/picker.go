@@ -86,6 +86,11 @@ func (p *picker) current() *choice {
 	return &p.choices[p.shown[p.at]]
 }
 
+// nothing says why no choice is shown.
+func (p *picker) nothing() string {
+	return "nothing matches “" + safe(paint.Cut(p.typed, 40)) + "”: backspace widens, esc closes"
+}
+
 // pickerKey takes a key.
 func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 	p := m.picker
@@ -100,11 +105,6 @@ func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 	case name == "prompt.accept":
 		return m.choose()
 	case name == "prompt.cancel":
-		if p.typed != "" {
-			p.typed = ""
-			p.narrow()
-			return nil
-		}
 		m.picker = nil
 	case name == "prompt.up":
 		p.step(-1)
@@ -135,6 +135,7 @@ func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 func (m *Model) choose() tea.Cmd {
 	c := m.picker.current()
 	if c == nil {
+		m.say(paint.Caution, "%s", m.picker.nothing())
 		return nil
 	}
 	m.picker = nil
@@ -187,7 +188,11 @@ func (p *picker) render(t *paint.Theme, w, h int) []string {
 	for i := range p.height {
 		l.Reset(t, width)
 		side(&l)
-		if n := p.top + i; n < len(p.shown) {
+		switch n := p.top + i; {
+		case len(p.shown) == 0 && i == 0:
+			l.Space(paint.Plain, 2)
+			l.Put(paint.Caution, paint.Cut(p.nothing(), inner-3))
+		case n < len(p.shown):
 			p.line(&l, &p.choices[p.shown[n]], n == p.at, label, note, inner)
 		}
 		l.Space(paint.Plain, l.Left()-1)

@@ -26,6 +26,7 @@ type prompt struct {
 	label   string
 	top     bool // it stands in the filter's line instead of the bottom line
 	input   textinput.Model
+	marked  bool // the whole text is: what is typed replaces it
 	accept  func(m *Model, text string) tea.Cmd
 	cancel  func(m *Model)
 	check   func(text string) verdict
@@ -92,6 +93,8 @@ func (m *Model) promptKey(msg tea.KeyMsg) tea.Cmd {
 	if i := m.keys.Lookup(keys.Prompt, msg.String()); i >= 0 && !msg.Paste {
 		name = m.actions[i].Name
 	}
+	marked := p.marked
+	p.marked = false
 	switch name {
 	case "prompt.accept":
 		if p.judged.wrong {
@@ -121,6 +124,9 @@ func (m *Model) promptKey(msg tea.KeyMsg) tea.Cmd {
 		p.down()
 	default:
 		before, at := p.input.Value(), p.input.Position()
+		if marked && replaces(msg) {
+			p.input.SetValue("")
+		}
 		p.input, _ = p.input.Update(msg) // its commands blink a cursor that is not drawn
 		if p.input.Value() != before || p.input.Position() != at {
 			p.past = 0
@@ -128,6 +134,15 @@ func (m *Model) promptKey(msg tea.KeyMsg) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// replaces reports whether a key takes the place of a text that is marked.
+func replaces(msg tea.KeyMsg) bool {
+	switch msg.Type {
+	case tea.KeyRunes, tea.KeySpace, tea.KeyBackspace, tea.KeyDelete:
+		return !msg.Alt
+	}
+	return false
 }
 
 // take takes the completion that is chosen.
@@ -185,7 +200,10 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 	l.Put(paint.Accent, p.label)
 	l.Space(paint.Plain, 1)
 	hint := ""
-	if p.hint != nil {
+	switch {
+	case p.marked:
+		hint = "typing replaces it, arrows edit it"
+	case p.hint != nil:
 		hint = p.hint()
 	}
 	faint := paint.Dim
@@ -213,7 +231,7 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 			break
 		}
 		switch {
-		case i == at:
+		case i == at || p.marked:
 			l.Put(paint.Cursor, ch)
 		case i >= p.judged.col && i < p.judged.end:
 			l.Put(paint.Found, ch)

@@ -39,6 +39,7 @@ type rowsView struct {
 	filtered bool // the screen's filter is applied
 	sel      Selection
 	order    *sorting // nil: as in the capture
+	ordered  int      // counts changes of rows and order: a sorting of what was before is dropped
 	anchor   int      // where the cursor was when the filter was changed; -1 for nowhere
 
 	find      func(string) bool // the line of the next detail to go to, nil for none
@@ -162,6 +163,7 @@ func (r *rowsView) applyFilter(f *filter.Filter) {
 	pos, was := r.list.Position()
 	r.dropSelection()
 	r.order = nil
+	r.ordered++
 	if f != nil {
 		r.sel = r.s.src.Select(r.kind, f)
 		if was && !r.list.Follow {

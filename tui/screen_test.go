@@ -540,3 +540,78 @@ func TestEmpty(t *testing.T) {
 		}
 	}
 }
+
+// What was asked for last stands, though what was asked for before it ends
+// later.
+func TestFilterAfterSort(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2")
+	r := d.m.scr().rows()
+	sorting := d.m.reverseSort()
+	d.update(d.m.applyFilter("udp")())
+	shown := r.list.Index().High()
+	d.send(sorting())
+	if r.order != nil || r.list.Index().High() != shown || shown == r.extent().Len() {
+		t.Errorf("a sorting of %d rows came after the filter: %d rows are shown, %d passed it", r.extent().Len(), r.list.Index().High(), shown)
+	}
+}
+
+func TestMoreAndLessRoom(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2")
+	before := d.screen()
+	d.keys("+")
+	if d.screen() == before {
+		t.Error("the list does not grow")
+	}
+	tree := d.m.set.Layout.Tree
+	d.keys("-")
+	if d.screen() != before || tree != 0 {
+		t.Errorf("less after more is another screen:\n%s\n%s", d.screen(), before)
+	}
+}
+
+func TestMenuWithoutMatch(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2 =")
+	d.text("no such thing")
+	d.wants("nothing matches “no such thing”")
+	d.keys("enter")
+	d.wants("nothing matches “no such thing”", "Only rows with")
+	d.keys("esc")
+	d.lacks("Only rows with")
+}
+
+// The filter that is set is replaced by what is typed, and edited with arrows.
+func TestFilterPromptReplaces(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2 /")
+	d.text("tcp")
+	d.keys("enter /")
+	d.wants("typing replaces it")
+	d.text("udp")
+	d.keys("enter")
+	if got := d.m.scr().text; got != "udp" {
+		t.Errorf("the filter is %q", got)
+	}
+	d.keys("/ left right")
+	d.lacks("typing replaces it")
+	d.text(" && ip")
+	d.keys("enter")
+	if got := d.m.scr().text; got != "udp && ip" {
+		t.Errorf("the filter is %q", got)
+	}
+	d.keys("/ backspace enter")
+	if got := d.m.scr().text; got != "" {
+		t.Errorf("the filter is %q", got)
+	}
+}
+
+// A key that can do nothing says why.
+func TestNothingToDo(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2 *")
+	d.wants("packets do not unfold")
+	d.keys("6")
+	d.lacks("enter open", "y copy", "/ filter")
+}

@@ -92,6 +92,9 @@ func (s *Selection) takeRow(snap *Snapshot, r *Row, scratch *filter.Scratch) {
 		}
 		pos++
 	}
+	if pos >= e.End { // who sees that all was looked at finds all that there is
+		s.show()
+	}
 	if pos >= 0 {
 		s.done.Store(int64(pos))
 	}

@@ -44,6 +44,7 @@ func (v *View) Select(l List, f *filter.Filter) *Selection {
 		s.fail(os.ErrClosed)
 		return s
 	}
+	s.all.Store(int64(s.extent(v.Snapshot()).End)) // or it would seem complete until it has begun
 	v.selecting++
 	v.work.Add(1)
 	go func() {

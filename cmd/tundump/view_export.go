@@ -12,6 +12,9 @@ import (
 	"tundump/tui"
 )
 
+// errNoPackets is of an export that would leave a file without packets.
+var errNoPackets = errors.New("there is no packet among these rows, so no file was written")
+
 // Export implements tui.Control. Of a live capture it writes what is there.
 func (c *viewControl) Export(ctx context.Context, s tui.Source, e tui.Export, progress func(done, all int64)) (packets int64, err error) {
 	v, err := source(s)
@@ -35,7 +38,9 @@ func (c *viewControl) Export(ctx context.Context, s tui.Source, e tui.Export, pr
 		if cerr := x.Close(); err == nil {
 			err = cerr
 		}
-		packets = x.Stats().Packets
+		if packets = x.Stats().Packets; err == nil && packets == 0 {
+			err = errNoPackets
+		}
 		return err
 	})
 	return packets, err

@@ -103,12 +103,22 @@ func TestViewOfDemo(t *testing.T) {
 		if _, err := os.Stat(stopped); !errors.Is(err, os.ErrNotExist) {
 			t.Error("what was stopped left a file behind")
 		}
+		none := filepath.Join(t.TempDir(), "none.pcapng")
+		if _, err := c.Export(t.Context(), v, tui.Export{Path: none, List: tui.Packets, Rows: []int{}}, noProgress); !errors.Is(err, errNoPackets) {
+			t.Error(err)
+		}
+		if _, err := os.Stat(none); !errors.Is(err, os.ErrNotExist) {
+			t.Error("an export of nothing left a file behind")
+		}
 		f, err := filter.Compile("udp")
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := v.Select(tui.Packets, f)
 		defer s.Close()
+		if _, all := s.Progress(); all != snap.Packets.End {
+			t.Errorf("a selection that has hardly begun is to look at %d rows of %d, as if it had ended", all, snap.Packets.End)
+		}
 		for version := v.Snapshot().Version; ; {
 			snap, err := v.Changed(t.Context(), version)
 			if err != nil {

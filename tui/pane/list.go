@@ -145,7 +145,7 @@ func (l *List) clamp() {
 
 // beneath returns how many packets are unfolded beneath row i.
 func (l *List) beneath(i int) int {
-	if len(l.open) == 0 {
+	if len(l.open) == 0 || i >= l.index.High() { // the cursor of a list without rows
 		return 0
 	}
 	return l.open[l.index.At(i)].count
