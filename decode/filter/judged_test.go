@@ -3,6 +3,11 @@ package filter_test
 // judged are filters that tshark and this package are asked over the same
 // packets: every operator, every function and every kind of field.
 var judged = []string{
+	// above the transport; what needs segments put together is compared by
+	// cmd/tundump's TestCompare, with each side's way of doing so
+	`http`, `http.request`, `http.request.method == "GET"`, `http.request.method in {"GET", "POST"}`, `http.host`, `http.host contains "google"`,
+	`http.response.code >= 400`, `http.request.uri matches "^/[a-m]"`, `upper(http.request.method) == "POST" && tcp.port == 80`,
+	`tls.handshake.extensions_server_name contains "we"`, `quic.version`, `quic.version == 1`, `dns.time > 0.05`,
 	// presence
 	`ip`, `ipv6`, `tcp`, `udp`, `icmp`, `icmpv6`, `dns`, `mdns`, `frame`,
 	`ssh`, `igmp`, `gre`, `sctp`, `llmnr`,
