@@ -80,7 +80,7 @@ func (n *Tunnel) cells(last int64) []string {
 		problems = thousands(k)
 	}
 	return []string{
-		fmt.Sprintf("T%d", n.Number), addr(n.Client.IsValid(), n.Client.String()), addr(n.Listener.IsValid(), n.Listener.String()), safe(n.Upstream),
+		fmt.Sprintf("T%d", n.Number), addr(n.Client.IsValid(), n.Client.String()), addr(n.Listener.IsValid() && !n.direct(), n.Listener.String()), safe(n.Upstream),
 		n.state(), short(time.Duration(n.end(last) - n.Opened)), thousands(n.Messages), size(n.Bytes[0]), size(n.Bytes[1]), problems,
 	}
 }
@@ -115,12 +115,14 @@ func (n *Tunnel) state() string {
 	return "open"
 }
 
-// Columns of the ladder's three stations, and the room between them.
-const (
-	clientAt = 8
-	proxyAt  = 34
-	serverAt = 60
-)
+// serverAt is the last column of the ladder's three stations.
+const serverAt = 60
+
+var stations = [...]int{AtClient: 8, AtProxy: 34, AtServer: serverAt}
+
+// direct reports whether no proxy stood in the tunnel: it was seen on a
+// network, where the client's peer is the server.
+func (n *Tunnel) direct() bool { return n.Listener.IsValid() && n.Upstream == n.Listener.String() }
 
 // ladder lays the text of the tunnel at the cursor, if it is another one.
 func (t *tunnelsTab) ladder() {
@@ -143,11 +145,10 @@ func (t *tunnelsTab) ladder() {
 func (n *Tunnel) ladder(last int64, w int) [][]pane.Piece {
 	out := [][]pane.Piece{n.head(last), plain("")}
 	header := []rune(strings.Repeat(" ", serverAt+6))
-	for _, s := range []struct {
-		at   int
-		name string
-	}{{clientAt, "client"}, {proxyAt, "proxy"}, {serverAt, "server"}} {
-		copy(header[s.at-3:], []rune(s.name))
+	for i, name := range []string{"client", "proxy", "server"} {
+		if i != int(AtProxy) || !n.direct() {
+			copy(header[stations[i]-3:], []rune(name))
+		}
 	}
 	out = append(out, styled(paint.Strong, string(header)))
 	for i := range n.Steps {
@@ -158,8 +159,10 @@ func (n *Tunnel) ladder(last int64, w int) [][]pane.Piece {
 	if len(n.Configuration) > 0 {
 		out = append(out, styled(paint.Strong, " What the configuration means"))
 		for _, sentence := range n.Configuration {
-			for _, line := range wrap(sentence, min(w-4, 110)) {
-				out = append(out, plain("   "+line))
+			sign := "   • "
+			for _, line := range wrap(sentence, min(w-6, 110)) {
+				out = append(out, plain(sign+line))
+				sign = "     "
 			}
 		}
 	}
@@ -172,7 +175,7 @@ func (n *Tunnel) head(last int64) []pane.Piece {
 		lived = "lived "
 	}
 	parts := []any{paint.Strong, fmt.Sprintf(" T%d  ", n.Number), paint.Plain, addr(n.Client.IsValid(), n.Client.String())}
-	if n.Listener.IsValid() {
+	if n.Listener.IsValid() && !n.direct() {
 		parts = append(parts, paint.Dim, " → ", paint.Plain, n.Listener.String())
 	}
 	if n.Upstream != "" {
@@ -187,10 +190,12 @@ func (n *Tunnel) head(last int64) []pane.Piece {
 
 // step draws one rung: the three lines of life, and what goes between them.
 func (n *Tunnel) step(s *Step) []pane.Piece {
-	at := [...]int{clientAt, proxyAt, serverAt}
+	direct := n.direct()
 	canvas := []rune(strings.Repeat(" ", serverAt+1))
-	for _, x := range at {
-		canvas[x] = '│'
+	for i, x := range stations {
+		if i != int(AtProxy) || !direct {
+			canvas[x] = '│'
+		}
 	}
 	style := paint.Plain
 	text := []rune(safe(s.Text))
@@ -198,13 +203,16 @@ func (n *Tunnel) step(s *Step) []pane.Piece {
 	if from < 0 || from > 2 || to < 0 || to > 2 {
 		from, to = 1, 1
 	}
-	a, b := at[min(from, to)], at[max(from, to)]
+	if direct && from != to { // what the proxy would take is the server's
+		from, to = from+from%2, to+to%2
+	}
+	a, b := stations[min(from, to)], stations[max(from, to)]
 	switch {
 	case s.Kind == Trouble || s.Kind == Event || a == b:
 		if s.Kind == Trouble {
 			style = paint.Bad
 		}
-		x := at[from]
+		x := stations[from]
 		canvas[x] = '●'
 		if room := serverAt - x - 2; from < 2 && len(text) <= room {
 			copy(canvas[x+2:], text)
