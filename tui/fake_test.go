@@ -228,13 +228,14 @@ type fakeSelection struct {
 	mu     sync.Mutex
 	rows   []int
 	done   int
+	all    int
 	closed bool
 }
 
 func (f *fake) Select(l List, x *filter.Filter) Selection {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &fakeSelection{l: l, filter: x}
+	s := &fakeSelection{l: l, filter: x, all: []Extent{Messages: f.snap.Messages, Packets: f.snap.Packets}[l].End}
 	if f.pending = f.slow; !f.slow {
 		s.grow(f)
 	}
@@ -280,7 +281,7 @@ func (s *fakeSelection) At(i int) int {
 func (s *fakeSelection) Progress() (done, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.done, s.done
+	return s.done, max(s.done, s.all)
 }
 
 func (s *fakeSelection) Err() error { return nil }

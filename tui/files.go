@@ -158,25 +158,29 @@ func (w *exportWhat) positions(ctx context.Context, src Source) ([]int, error) {
 	return nil, nil
 }
 
+// whole waits until a selection has looked at the rows that there are now.
+func whole(ctx context.Context, src Source, sel Selection) error {
+	snap := src.Snapshot()
+	for {
+		if done, all := sel.Progress(); done >= all || sel.Err() != nil {
+			return sel.Err()
+		}
+		next, err := src.Changed(ctx, snap.Version)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // nothing changes any more: it is complete
+			return sel.Err()
+		}
+		snap = next
+	}
+}
+
 // selectAll returns the rows that pass a filter, of those that there are now.
 func selectAll(ctx context.Context, src Source, l List, f *filter.Filter) ([]int, error) {
 	sel := src.Select(l, f)
 	defer sel.Close()
-	snap := src.Snapshot()
-	for {
-		if done, all := sel.Progress(); done >= all || sel.Err() != nil {
-			break
-		}
-		next, err := src.Changed(ctx, snap.Version)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			break // nothing changes any more: it is complete
-		}
-		snap = next
-	}
-	if err := sel.Err(); err != nil {
+	if err := whole(ctx, src, sel); err != nil {
 		return nil, err
 	}
 	out := make([]int, sel.Len())

@@ -136,7 +136,11 @@ func (m *Model) askNarrow() {
 // list has several, to be chosen from.
 func (m *Model) filterValue(format string) tea.Cmd {
 	r := m.scr().rows()
-	if r == nil || r.tree.Detail() == nil {
+	if r == nil {
+		return nil
+	}
+	if r.tree.Detail() == nil {
+		m.say(paint.Caution, "no row is shown yet to filter by")
 		return nil
 	}
 	if r.focus != listPane {
@@ -221,7 +225,11 @@ func (m *Model) filterTunnel() tea.Cmd {
 // filterOf applies the filter that get finds for the row at the cursor.
 func (m *Model) filterOf(what string, get func(r *rowsView) string) tea.Cmd {
 	r := m.scr().rows()
-	if r == nil || r.tree.Detail() == nil {
+	if r == nil {
+		return nil
+	}
+	if r.tree.Detail() == nil {
+		m.say(paint.Caution, "no row is shown yet to filter by")
 		return nil
 	}
 	text := get(r)

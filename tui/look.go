@@ -236,13 +236,18 @@ func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 		return nil
 	}
 	r.list.Follow = false
-	x := r.unsorted()
-	if x.High()-x.Low() > maxSort {
-		m.fail("sort", errSort)
-		return nil
-	}
+	x, sel, first := r.unsorted(), r.sel, r.extent().First
 	src, kind, ordered := r.s.src, r.kind, r.ordered
 	return m.run(r.s, "sort", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+		if sel != nil { // it may just have begun
+			if err := whole(ctx, src, sel); err != nil {
+				return nil, err
+			}
+			x = newSelected(sel, first)
+		}
+		if x.High()-x.Low() > maxSort {
+			return nil, errSort
+		}
 		order, err := sortedBy(ctx, src, kind, x, c, down, progress)
 		return func(m *Model) tea.Cmd {
 			if r.ordered != ordered {

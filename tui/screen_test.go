@@ -646,3 +646,20 @@ func TestTunnelWithoutProxy(t *testing.T) {
 		t.Errorf("the proxy is not drawn:\n%s", drawn())
 	}
 }
+
+// Sorting waits for the rows that a filter has yet to find.
+func TestSortAfterFilter(t *testing.T) {
+	f := small(t, false)
+	f.slow = true
+	d := drive(t, 140, 45, Options{}, f)
+	d.keys("2")
+	d.m.applyFilter("udp")
+	r := d.m.scr().rows()
+	d.start(d.m.reverseSort())
+	d.settle()
+	f.change(func() {})
+	d.settle()
+	if n := r.list.Index().High(); r.order == nil || n != 2 {
+		t.Errorf("%d rows are sorted: %+v", n, r.order)
+	}
+}
