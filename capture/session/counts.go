@@ -75,8 +75,13 @@ func (v *View) Flows() []Flow {
 	return list
 }
 
-// nameFlow notes under which name the server of a flow that has just begun is
-// known.
+// maxUnnamed is how many packets of a flow's first side are asked for the name
+// of its server: a TLS client says it when the flow has begun, and the answer
+// to a query may come as late.
+const maxUnnamed = 16
+
+// nameFlow notes under which name the server of a flow is known, if it is. f is
+// a packet to it.
 func (v *View) nameFlow(id int64, tunnel uint32, f *packet.Facts) {
 	if name := v.session.flows.Name(tunnel, f.Dst); name != "" {
 		v.flows.name(id, tunnel, f.Dst, name)
@@ -84,7 +89,8 @@ func (v *View) nameFlow(id int64, tunnel uint32, f *packet.Facts) {
 }
 
 // Name returns the name under which an address in a tunnel was asked for
-// before a flow to it began; "" if it was not, or that is forgotten. It is
+// before a flow to it began, or by the flow's first packets; "" if it was not,
+// or that is forgotten. It is
 // safe to print.
 func (v *View) Name(tunnel uint32, addr netip.Addr) string {
 	v.flows.mu.RLock()

@@ -91,3 +91,30 @@ func TestFlows(t *testing.T) {
 		t.Errorf("%d flows", n)
 	}
 }
+
+// The name that a TLS client says is its flow's, though that has begun before.
+func TestFlowNamedLate(t *testing.T) {
+	const name = "late.example"
+	sni := slices.Concat([]byte{0, 0, 0, byte(len(name) + 5), 0, byte(len(name) + 3), 0, 0, byte(len(name))}, []byte(name))
+	hello := slices.Concat([]byte{3, 3}, make([]byte, 32), []byte{0, 0, 2, 0x13, 1, 1, 0, 0, byte(len(sni))}, sni)
+	tls := slices.Concat([]byte{22, 3, 1, 0, byte(len(hello) + 4), 1, 0, 0, byte(len(hello))}, hello)
+	port := func(p []byte, at int) []byte {
+		binary.BigEndian.PutUint16(p[at:], 443)
+		return p
+	}
+	said := port(segment(false, 24, 1000, 5000, len(tls)), 22)
+	copy(said[40:], tls)
+	r := recorder(t, record.Options{})
+	for i, p := range [][]byte{port(segment(false, 2, 999, 0, 0), 22), port(segment(true, 18, 4999, 1000, 0), 20), said} {
+		offer(r, decode.Event{Kind: decode.Record, Tunnel: 1, Time: 1e18 + int64(i), Dir: decode.Direction(i % 2), Raw: carrying(t, p)})
+	}
+	v := NewView(r.Store(), nil)
+	defer v.Close()
+	if _, err := v.waitFor(t.Context(), func(s *Snapshot) bool { return s.Packets.End == 3 }); err != nil {
+		t.Fatal(err)
+	}
+	flows := v.Flows()
+	if len(flows) != 1 || flows[0].Name != name || v.Name(1, flows[0].Addr[1].Addr()) != name {
+		t.Errorf("%+v", flows)
+	}
+}

@@ -18,7 +18,7 @@ type Flow struct {
 	Proto  packet.Transport // TCP or UDP
 	Stream int64            // tcp.stream or udp.stream
 	Addr   [2]netip.AddrPort
-	Name   string // of side 1, from a DNS answer; "" if there was none; safe
+	Name   string // of side 1, from a DNS answer or a TLS client; "" if there was none; safe
 	App    string // the topmost protocol seen
 	Count  [2]flow.Count
 
@@ -103,21 +103,21 @@ func (fs *flows) at(id int64) (*flowBlock, *flowState) {
 // add takes in packet n and returns its flow, -1 if it has none, and which
 // side of it sent the packet. f is the facts of the packet that a is about;
 // plain says that it is the whole packet.
-func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysis, plain bool, app uint8) (id int64, side uint8) {
+func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysis, plain bool, app uint8) (id int64, side uint8, nameless bool) {
 	switch {
 	case a.Proto != packet.NoTransport:
 		id, side = fs.stream(n, ev.Tunnel, f, a), a.Side
 	case plain:
 		id, side = fs.other(n, ev.Tunnel, f)
 	default:
-		return -1, 0
+		return -1, 0, false
 	}
 	b, st := fs.at(id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	st.last = n
 	if a.Quoted {
-		return id, side
+		return id, side, false
 	}
 	c := &st.count[side]
 	if c.Packets == 0 {
@@ -130,7 +130,7 @@ func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysi
 	if st.stream >= 0 {
 		fs.analysed(id, st, n, a, app)
 	}
-	return id, side
+	return id, side, st.name == 0 && side == 0 && c.Packets <= maxUnnamed
 }
 
 // analysed notes what the analysis of packet n says of its flow.

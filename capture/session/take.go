@@ -57,12 +57,12 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 		v.keepJoined(n, f)
 	}
 	own := w.pack(n, &p.Flow)
-	in, before := v.inFlow(p), v.flows.next.Load()
-	id, side := v.flows.add(n, &r.Event, in, &p.Flow, plain, protocol)
+	in := v.inFlow(p)
+	id, side, nameless := v.flows.add(n, &r.Event, in, &p.Flow, plain, protocol)
 	if id >= 0 {
 		w.flow = w.flow&^noFlow | uint32(id)&noFlow
 	}
-	if id >= before {
+	if nameless {
 		v.nameFlow(id, r.Event.Tunnel, in)
 	}
 	if own != 0 {
