@@ -92,7 +92,7 @@ func (m *matcher) one(it Item, now time.Time) bool {
 		r.Unrelated++
 		return false
 	}
-	e := m.find(at, sum)
+	e := m.find(at, class, sum)
 	if e < 0 {
 		m.surplus(at, class, it)
 		return false
@@ -121,16 +121,23 @@ func (m *matcher) identify(it Item) (k key, c class, sum uint64) {
 }
 
 // find returns which of a chain's expected items has come: one that equals it
-// if there is one, else the oldest; -1 if none is expected yet.
-func (m *matcher) find(at int32, sum uint64) int32 {
+// if there is one, else the oldest; -1 if none is expected yet. Messages may
+// cross: what the recording has as an answer may come unasked.
+func (m *matcher) find(at int32, c class, sum uint64) int32 {
 	p := m.plan
 	for m.cursor[at] >= 0 && m.got[m.cursor[at]].Load() != 0 {
 		m.cursor[at] = p.Expected[m.cursor[at]].next
 	}
-	oldest, looked := int32(-1), 0
+	oldest, early, looked := int32(-1), int32(-1), 0
 	for i := m.cursor[at]; i >= 0 && looked < matchWindow; i = p.Expected[i].next {
 		e := &p.Expected[i]
-		if m.got[i].Load() != 0 || m.sent[e.Cause].Load() == 0 {
+		if m.got[i].Load() != 0 {
+			continue
+		}
+		if m.sent[e.Cause].Load() == 0 {
+			if looked++; early < 0 && e.sum == sum && c == messageClass {
+				early = i
+			}
 			continue
 		}
 		if e.sum == sum {
@@ -140,6 +147,9 @@ func (m *matcher) find(at int32, sum uint64) int32 {
 			oldest = i
 		}
 		looked++
+	}
+	if oldest < 0 {
+		return early
 	}
 	return oldest
 }
@@ -160,16 +170,18 @@ func (m *matcher) matched(i int32, it Item, sum uint64, now time.Time) {
 	cause := &m.plan.Steps[e.Cause]
 	at := int64(now.Sub(m.begin))
 	m.got[i].Store(max(at, 1))
-	rtt, before := time.Duration(at-m.sent[e.Cause].Load()), max(0, e.At-cause.At)
-	m.rtt.add(rtt)
-	m.before.add(before)
 	r := m.report
 	r.Answered++
-	if rtt > before+m.plan.opt.Late {
-		r.Late++
-	}
-	if m.missing > 0 {
-		m.missing--
+	if sent := m.sent[e.Cause].Load(); sent != 0 { // else it came before it was asked for
+		rtt, before := time.Duration(at-sent), max(0, e.At-cause.At)
+		m.rtt.add(rtt)
+		m.before.add(before)
+		if rtt > before+m.plan.opt.Late {
+			r.Late++
+		}
+		if m.missing > 0 {
+			m.missing--
+		}
 	}
 	if e.sum == sum && !m.plan.opt.Rules.strict() {
 		return

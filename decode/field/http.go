@@ -25,7 +25,7 @@ func httpFields() []Field {
 			if m.Response {
 				return Value{}
 			}
-			return stringValue(string(get(m)))
+			return wireValue(get(m))
 		})
 	}
 	response := func(name string, t Type, doc string, get func(*packet.HTTPMessage) Value) Field {
@@ -61,13 +61,13 @@ func httpFields() []Field {
 			}
 			return stringValue(uri)
 		}),
-		response("http.response.version", String, "version in a response", func(m *packet.HTTPMessage) Value { return stringValue(string(m.Version)) }),
+		response("http.response.version", String, "version in a response", func(m *packet.HTTPMessage) Value { return wireValue(m.Version) }),
 		response("http.response.code", Uint, "status code", func(m *packet.HTTPMessage) Value { return uintValue(uint64(m.Code)) }),
 		response("http.response.phrase", String, "status in words", func(m *packet.HTTPMessage) Value {
 			if len(m.Phrase) == 0 {
 				return Value{}
 			}
-			return stringValue(string(m.Phrase))
+			return wireValue(m.Phrase)
 		}),
 		httpField("http.content_length", Uint, "bytes of the body, as the header says", func(m *packet.HTTPMessage) Value {
 			if n, ok := m.ContentLength(); ok {
@@ -103,7 +103,7 @@ func httpFields() []Field {
 			m, _ := packet.HTTPHead(u.Data)
 			for name, value := range m.AllFields() {
 				if packet.SameHTTPName(name, h.header) {
-					dst = append(dst, stringValue(string(value)))
+					dst = append(dst, wireValue(value))
 				}
 			}
 			return dst

@@ -65,7 +65,7 @@ func certName(name, doc string, pick func(packet.CertName) bool) Field {
 		for der := range packet.TLSCertificates(m) {
 			for n := range packet.CertNames(der) {
 				if pick(n) {
-					dst = append(dst, stringValue(string(n.Value)))
+					dst = append(dst, wireValue(n.Value))
 				}
 			}
 		}
@@ -153,13 +153,13 @@ func tlsFields() []Field {
 		}),
 		hello("tls.handshake.extensions_server_name", String, 0, "server that the client asks for (SNI)", func(dst []Value, h *packet.TLSHello) []Value {
 			if name := h.ServerName(); name != nil {
-				dst = append(dst, stringValue(string(name)))
+				dst = append(dst, wireValue(name))
 			}
 			return dst
 		}),
 		hello("tls.handshake.extensions_alpn_str", String, 0, "application protocols offered, or the one chosen", func(dst []Value, h *packet.TLSHello) []Value {
 			for name := range h.ALPN() {
-				dst = append(dst, stringValue(string(name)))
+				dst = append(dst, wireValue(name))
 			}
 			return dst
 		}),

@@ -49,6 +49,7 @@ func uintValue(n uint64) Value     { return Value{Type: Uint, num: n} }
 func intValue(n int64) Value       { return Value{Type: Int, num: uint64(n)} }
 func timeValue(ns int64) Value     { return Value{Type: Time, num: uint64(ns)} }
 func stringValue(s string) Value   { return Value{Type: String, text: s} }
+func wireValue(b []byte) Value     { return Value{Type: String, text: aliased(b)} }
 func safeValue(s string) Value     { return Value{Type: String, text: s, safe: true} }
 func bytesValue(b []byte) Value    { return Value{Type: Bytes, text: aliased(b)} }
 func addrValue(a netip.Addr) Value { return Value{Type: Addr, addr: a} }

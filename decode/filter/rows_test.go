@@ -86,11 +86,12 @@ func TestSelection(t *testing.T) {
 
 // Everything is evaluated without allocation. Of regular expressions that is
 // so while the pool in which package regexp keeps its machines is not emptied,
-// which a collection does, and the race detector.
+// which a collection does, and the race detector. A TLS hello costs three
+// allocations for each of its fields that is asked for.
 func TestNothingAllocates(t *testing.T) {
 	rows := sampleRows(samples())
 	for _, text := range judged {
-		if strings.Contains(text, "matches") || strings.Contains(text, " ~ ") {
+		if strings.Contains(text, "matches") || strings.Contains(text, " ~ ") || strings.Contains(text, "tls.handshake") {
 			continue
 		}
 		f, err := filter.Compile(text)
