@@ -265,6 +265,7 @@ func (m *matcher) finish() {
 			continue
 		}
 		r.Unanswered++
+		m.got[i].Store(1) // what comes now is too late for this loop
 		d := Difference{Kind: Unanswered, Request: m.plan.Steps[e.Cause].Number, Answer: e.Number, Message: e.Index < 0, Loop: m.loop}
 		if r.Total < maxDifferences {
 			if it, err := m.read.recorded(e); err == nil {
