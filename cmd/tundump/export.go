@@ -15,7 +15,6 @@ import (
 	"tundump/capture/export"
 	"tundump/capture/notes"
 	"tundump/capture/session"
-	"tundump/capture/sniff"
 	"tundump/capture/store"
 	"tundump/decode/rewrite"
 )
@@ -103,13 +102,9 @@ func (f *exportFlags) run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	so, err := f.source.options()
+	c, err := f.source.open(file)
 	if err != nil {
 		return err
-	}
-	c, err := sniff.Open(file, so)
-	if err != nil {
-		return usage(err)
 	}
 	e, err := export.New(o)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tundump/capture/session"
-	"tundump/capture/sniff"
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/flow"
@@ -74,13 +73,9 @@ func (f *followFlags) run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	so, err := f.source.options()
+	c, err := f.source.open(file)
 	if err != nil {
 		return err
-	}
-	c, err := sniff.Open(file, so)
-	if err != nil {
-		return usage(err)
 	}
 	s := session.New(c.Store())
 	err = followRows(cmd.Context(), s, c.Store(), pick, w)

@@ -36,6 +36,16 @@ func (s *sourceFlags) options() (sniff.Options, error) {
 	return o, nil
 }
 
+// open opens the capture at path as the flags say.
+func (s *sourceFlags) open(path string) (*sniff.Capture, error) {
+	o, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	c, err := sniff.Open(path, o)
+	return c, usage(err)
+}
+
 // sniffFlags are those of tundump sniff.
 type sniffFlags struct {
 	iface  string
