@@ -78,6 +78,9 @@ func (q *backlog) len() int {
 	return len(q.buf)
 }
 
+// full reports whether put would wait now.
+func (q *backlog) full() bool { return q.len() >= fullWater }
+
 // end makes take report err once it has given out everything. The first call
 // counts.
 func (q *backlog) end(err error) { q.finish(err, false) }

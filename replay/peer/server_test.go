@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -575,6 +576,52 @@ func TestSuspendedFlow(t *testing.T) {
 	}
 	if !bytes.Equal(got, data) {
 		t.Fatal("data differ")
+	}
+}
+
+// A client that asks for a pause, and then sends so much that its Resume
+// is behind what the server cannot take, gets its answer all the same.
+func TestSuspendDoesNotHoldUpItsOwnResume(t *testing.T) {
+	p := newRaw(t, serve(t, &Server{Dial: newOutside(t).dial}))
+	p.send(p.enc.openTCP(1, "192.0.2.1", "80", 80))
+	p.wantResult(1, decode.ResultSuccess)
+	p.send(p.enc.plain(decode.Suspend, 1))
+	data := random(64 << 20) // more than the sockets on the way take
+	writer := rawPeer{t: t, conn: p.conn}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for b := data; len(b) > 0; {
+			n := min(len(b), clientChunk)
+			rec, err := writer.enc.data(1, b[:n])
+			if err == nil {
+				_, err = p.conn.Write(rec)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b = b[n:]
+		}
+		rec, err := writer.enc.plain(decode.Resume, 1)
+		if err == nil {
+			_, err = p.conn.Write(rec)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for got := 0; got < len(data); {
+		m := p.next()
+		if m == nil || m.Command == decode.Close {
+			t.Fatalf("the flow ended after %d of %d bytes", got, len(data))
+		}
+		if b, ok := m.Data(); ok { // else the server's own Suspend or Resume, which this client ignores
+			if !bytes.Equal(b, data[got:got+len(b)]) {
+				t.Fatalf("other bytes after %d", got)
+			}
+			got += len(b)
+		}
 	}
 }
 

@@ -58,7 +58,14 @@ func (f *tcpFlow) kind() kind { return kindTCP }
 func (f *tcpFlow) suspend(on bool) { f.gate.set(on) }
 
 // data queues what the client sent. It waits while the backlog is full.
+//
+// While it waits no message is read, and so no Resume: it may be in the stream
+// behind this very data, and a remote host that answers before it reads on
+// would wait for it for ever. So a Suspend counts no more then.
 func (f *tcpFlow) data(b []byte) {
+	if f.in.full() {
+		f.gate.set(false)
+	}
 	if err := f.in.put(b, f.t.out.done, f.t.limits.Stall); errors.Is(err, errStalled) {
 		f.t.log.Info("flow ended: the remote host takes nothing", "id", f.id)
 		f.finish(decode.CloseAll)
