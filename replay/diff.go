@@ -80,7 +80,6 @@ func Diff(a, b Source, rules Rules) (DiffReport, error) {
 	}
 	d := &differ{plan: plan, report: &r}
 	d.match = newMatcher(plan, &d.live, time.Unix(0, 0))
-	d.match.start(1)
 	d.next = make([]int32, len(plan.chains))
 	for i := range d.next {
 		d.next[i] = plan.chains[i].first

@@ -50,6 +50,7 @@ func newMatcher(p *Plan, r *Report, begin time.Time) *matcher {
 		failed: make(chan struct{}),
 	}
 	m.keyer.loose = p.opt.loose
+	m.start(1) // something may come before anything is sent
 	return m
 }
 
@@ -159,6 +160,10 @@ func (m *matcher) surplus(at int32, class class, it Item) {
 	ch := m.plan.chains[at]
 	if class.once() && ch.head >= 0 {
 		m.report.Repeated++
+		return
+	}
+	if m.loop == 1 && m.sent[ch.first].Load() == 0 {
+		m.report.Unrelated++ // nothing like it was asked yet
 		return
 	}
 	m.report.Extra++

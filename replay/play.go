@@ -83,7 +83,9 @@ func (s *sender) loops(ctx context.Context) error {
 		}
 		s.report.Loops = loop
 		s.plan.Control.loop.Store(int64(loop - 1))
-		s.match.start(loop)
+		if loop > 1 {
+			s.match.start(loop)
+		}
 		flowing, stop := context.WithCancel(ctx)
 		flows := playFlows(flowing, s.plan, s.peer, s.match)
 		err := s.once(ctx)
