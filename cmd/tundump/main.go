@@ -118,7 +118,7 @@ opens, and brings a server and a client of its own.`,
 	})
 	root.AddCommand(proxyCommand(), readCommand(), statsCommand(), openCommand(), sniffCommand(), serveCommand(), connectCommand(), demoCommand(), fieldsCommand(), versionCommand(), undoCommand())
 	root.AddCommand(replayCommand(), diffCommand())
-	root.AddCommand(exportCommand(), followCommand(), schemaCommand())
+	root.AddCommand(exportCommand(), followCommand(), schemaCommand(), manCommand())
 	root.AddCommand(filterTopic())
 	completeFlags(root)
 	for _, c := range root.Commands() {
