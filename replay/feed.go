@@ -109,16 +109,22 @@ func (f *feed) peek(n int) ([]Item, error) {
 			b.items = append(b.items, it)
 		}
 	} else {
+		if f.now != nil && f.now.err != nil {
+			return nil, f.now.err // nothing is read any more
+		}
 		if f.now != nil {
 			f.free <- f.now
 		}
-		f.now, f.used = <-f.ready, 0
-		if f.now.err != nil && len(f.now.items) == 0 {
+		if f.now, f.used = <-f.ready, 0; len(f.now.items) == 0 {
 			return nil, f.now.err
 		}
 	}
 	return f.now.items[:min(n, len(f.now.items))], nil
 }
+
+// prime waits until what comes next can be peeked at without waiting. What
+// fails is said by peek.
+func (f *feed) prime() { _, _ = f.peek(1) }
 
 // took says that n of the items that peek returned were sent.
 func (f *feed) took(n int) {

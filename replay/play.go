@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -17,6 +18,7 @@ import (
 // ctx is done is no error; Report.Stopped says it.
 func Play(ctx context.Context, p *Plan, peer Peer) (Report, error) {
 	var r Report
+	runtime.GC() // what compiling left over is not collected while packets are due
 	begin := time.Now()
 	m := newMatcher(p, &r, begin)
 	go m.receive(peer)
@@ -51,6 +53,8 @@ type sender struct {
 	report  *Report
 	feed    feed
 	clock   schedule
+	waiter  waiter
+	relax   func() // undoes sharpen, nil if that was not done
 	begin   time.Time
 	first   time.Time // of the first item
 	last    time.Time // of the last one
@@ -67,7 +71,8 @@ var errEnded = errors.New("it was ended")
 
 // loops plays the plan as often as it asks for.
 func (s *sender) loops(ctx context.Context) error {
-	defer sharpen()()
+	s.sharpen()
+	defer s.blunt()
 	pace, parent := &s.plan.opt.Pace, ctx
 	if pace.Duration > 0 {
 		limited, cancel := context.WithTimeout(ctx, pace.Duration)
@@ -117,6 +122,23 @@ func (s *sender) loops(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sharpen makes sleeps exact as long as the pace has moments to sleep until.
+func (s *sender) sharpen() {
+	switch p := &s.clock.pace; {
+	case p.Top || p.Answer:
+		s.blunt()
+	case s.relax == nil:
+		s.relax = sharpen()
+	}
+}
+
+func (s *sender) blunt() {
+	if s.relax != nil {
+		s.relax()
+		s.relax = nil
+	}
 }
 
 func (s *sender) pause(ctx context.Context, d time.Duration) bool {
@@ -182,6 +204,7 @@ func (s *sender) control(ctx context.Context) error {
 			p := &s.clock.pace
 			p.Multiplier, p.PPS, p.Mbps, p.Top, p.Answer, p.MaxSleep = o.pace.Multiplier, o.pace.PPS, o.pace.Mbps, o.pace.Top, o.pace.Answer, o.pace.MaxSleep
 			s.moved = true
+			s.sharpen()
 		}
 		if o.seek >= 0 {
 			s.jump(min(o.seek, len(s.plan.Steps)))
@@ -208,6 +231,7 @@ func (s *sender) wait(ctx context.Context) (time.Time, bool) {
 	step := &s.plan.Steps[s.feed.next]
 	if s.moved {
 		s.moved = false
+		s.feed.prime() // reading is not to make the first ones late
 		s.clock.anchor(time.Now(), step.At)
 	}
 	due := s.clock.due(step.At)
@@ -217,7 +241,7 @@ func (s *sender) wait(ctx context.Context) (time.Time, bool) {
 	if due.IsZero() {
 		return due, true
 	}
-	return due, waitUntil(ctx, due, s.plan.Control.wake, s.match.failed)
+	return due, s.waiter.until(ctx, due, s.plan.Control.wake, s.match.failed)
 }
 
 // answered waits until expected item i has come, or so long that it counts as
