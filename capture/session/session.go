@@ -44,6 +44,7 @@ type Session struct {
 	tunnels   map[uint32]*Tunnel
 	message   decode.Message
 	parser    *packet.Parser
+	follow    flow.Options
 	flows     *flow.Table
 	fragments packet.Datagrams
 	units     flow.Arena // of the row's packets
@@ -68,7 +69,15 @@ func (s *Session) DecodeAs(as map[packet.Port]packet.App) { s.parser.DecodeAs = 
 // session has no end, and most of its flows do not say that they ended. It is
 // for before the first row.
 func (s *Session) ForgetIdle(after time.Duration) {
-	s.flows = flow.New(flow.Options{Idle: after.Nanoseconds()})
+	s.follow.Idle = after.Nanoseconds()
+	s.flows = flow.New(s.follow)
+}
+
+// Follow says how far flows are followed; without it, all the way. Fields that
+// need more are not what they would be then. It is for before the first row.
+func (s *Session) Follow(d flow.Depth) {
+	s.follow.Depth = d
+	s.flows = flow.New(s.follow)
 }
 
 // Tunnel is what is known of one tunnel so far.
@@ -241,6 +250,10 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 		if whole := s.fragments.Add(s.row.Event.Tunnel, &p.Facts); whole != nil {
 			s.parser.Join(&p.Facts, whole)
 		}
+	}
+	if s.follow.Depth == flow.Alone {
+		p.Flow = flow.Analysis{}
+		return
 	}
 	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts, Arena: &s.units}, &p.Flow)
 	p.Facts.App = p.Flow.AppOf(&p.Facts)

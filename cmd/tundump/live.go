@@ -25,6 +25,7 @@ var errEnough = errors.New("enough was printed")
 func pass(ctx context.Context, s *session.Session, st *store.Store, p *output.Printer) error {
 	if p != nil {
 		s.DecodeAs(p.DecodeAs())
+		s.Follow(p.Depth())
 	}
 	err := rows(ctx, s, st, p)
 	if p != nil {

@@ -67,6 +67,12 @@ const (
 	FromPayload             // the packet's payload decoded
 )
 
+// Depth is how far flows are followed.
+type Depth = flow.Depth
+
+// Alone is the Depth of what a packet says by itself.
+const Alone = flow.Alone
+
 // Field is one field: its name, what it means and how to get it from a row.
 type Field struct {
 	Name string
@@ -80,6 +86,10 @@ type Field struct {
 	// NeedsFlow: it depends on the packets before this one in its flow, so it
 	// has no value where flows are not followed.
 	NeedsFlow bool
+	// Depth is how far flows must be followed for the field to have the values
+	// that it has when all of them is. Where they are followed less, it may
+	// have none, or those that the packet alone shows.
+	Depth Depth
 	// OnRequest: printed only when it is asked for by name.
 	OnRequest bool
 
@@ -165,7 +175,15 @@ func distance(a, b string, limit int) int {
 	return row[len(b)]
 }
 
-var table = slices.Concat(tunnelFields(), messageFields(), findingFields(), frameFields(), ipFields(), transportFields(), flowFields(), networkFields(), dnsFields(), dhcpFields(), smallFields(), httpFields(), tlsFields(), quicFields())
+var table = slices.Concat(alone(tunnelFields()), alone(messageFields()), alone(findingFields()), frameFields(), ipFields(), transportFields(), flowFields(), networkFields(), dnsFields(), dhcpFields(), smallFields(), httpFields(), tlsFields(), quicFields())
+
+// alone marks fields of which no flow says anything.
+func alone(list []Field) []Field {
+	for i := range list {
+		list[i].Depth = Alone
+	}
+	return list
+}
 
 var index = func() map[string]int {
 	m := make(map[string]int, len(table))

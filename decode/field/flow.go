@@ -5,10 +5,10 @@ import (
 	"tundump/decode/packet"
 )
 
-// ofFlow makes a field out of what a packet's flow says of it; get returns the
-// zero Value where it does not apply.
+// ofFlow makes a field out of what a packet's flow says of it, dialogs aside;
+// get returns the zero Value where it does not apply.
 func ofFlow(name string, t Type, doc string, get func(*flow.Analysis, *packet.Facts) Value) Field {
-	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, NeedsFlow: true, get: func(dst []Value, r *Row) []Value {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, NeedsFlow: true, Depth: flow.Streams, get: func(dst []Value, r *Row) []Value {
 		if r.Flow == nil {
 			return dst
 		}
@@ -17,6 +17,13 @@ func ofFlow(name string, t Type, doc string, get func(*flow.Analysis, *packet.Fa
 		}
 		return dst
 	}}
+}
+
+// ofDialog is ofFlow for what is not known without the flow's dialog.
+func ofDialog(name string, t Type, doc string, get func(*flow.Analysis, *packet.Facts) Value) Field {
+	f := ofFlow(name, t, doc, get)
+	f.Depth = flow.Dialogs
+	return f
 }
 
 // flowFields are the fields that need a flow's history. Flags are there only
@@ -118,8 +125,8 @@ func flowFields() []Field {
 		ofFlow("tcp.analysis.initial_rtt", Time, "seconds from the SYN to the end of the handshake", elapsed(func(a *flow.Analysis) int64 { return a.InitialRTT })),
 		ofFlow("tcp.analysis.bytes_in_flight", Uint, "bytes sent and not acknowledged", number(func(a *flow.Analysis) int64 { return int64(a.InFlight) })),
 		ofFlow("udp.stream", Uint, "number of the UDP flow in the capture, from 0", stream(packet.UDP)),
-		ofFlow("dns.response_to", Uint, "number of the packet with the query", answer(func(a *flow.Analysis) Value { return uintValue(uint64(a.AnswerTo)) })),
-		ofFlow("dns.time", Time, "seconds from the query to the answer", answer(func(a *flow.Analysis) Value { return timeValue(a.Latency) })),
+		ofDialog("dns.response_to", Uint, "number of the packet with the query", answer(func(a *flow.Analysis) Value { return uintValue(uint64(a.AnswerTo)) })),
+		ofDialog("dns.time", Time, "seconds from the query to the answer", answer(func(a *flow.Analysis) Value { return timeValue(a.Latency) })),
 	)
 }
 

@@ -118,7 +118,7 @@ func httpFields() []Field {
 		}
 	}
 	return append(list,
-		ofFlow("http.request_in", Uint, "number of the packet with the request", answer(func(a *flow.Analysis) Value { return uintValue(uint64(a.AnswerTo)) })),
-		ofFlow("http.time", Time, "seconds from the request to the response", answer(func(a *flow.Analysis) Value { return timeValue(a.Latency) })),
+		ofDialog("http.request_in", Uint, "number of the packet with the request", answer(func(a *flow.Analysis) Value { return uintValue(uint64(a.AnswerTo)) })),
+		ofDialog("http.time", Time, "seconds from the request to the response", answer(func(a *flow.Analysis) Value { return timeValue(a.Latency) })),
 	)
 }

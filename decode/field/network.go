@@ -85,7 +85,7 @@ func networkFields() []Field {
 		{"gre.sequence_number", Uint, 0, "sequence number"},
 		{"gre.ack_number", Uint, 0, "PPTP: acknowledgment number"},
 	})...)
-	return append(list, entries(hasESP, []entry{
+	return append(alone(list), entries(hasESP, []entry{
 		{"esp.spi", Uint, 8, "security parameters index"},
 		{"esp.sequence", Uint, 0, "sequence number"},
 	})...)

@@ -22,7 +22,7 @@ func fact(name string, t Type, doc string, get func(*packet.Facts) Value) Field 
 
 // facts is fact for a field that a packet may have several times.
 func facts(name string, t Type, doc string, get func([]Value, *packet.Facts) []Value) Field {
-	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, get: func(dst []Value, r *Row) []Value {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, Depth: Alone, get: func(dst []Value, r *Row) []Value {
 		dst = get(dst, r.Packet)
 		if r.Packet.Carries == packet.NotInside {
 			return dst
@@ -53,9 +53,9 @@ func where(cond func(*packet.Facts) bool, get func(*packet.Facts) Value) func(*p
 
 func frameFields() []Field {
 	return []Field{
-		{Name: "frame.number", Type: Uint, Doc: "number of the packet among all inner packets of the capture, from 1", Cost: FromPacket,
+		{Name: "frame.number", Type: Uint, Doc: "number of the packet among all inner packets of the capture, from 1", Cost: FromPacket, Depth: Alone,
 			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Number))) }},
-		{Name: "frame.len", Type: Uint, Doc: "bytes of the packet", Cost: FromPacket,
+		{Name: "frame.len", Type: Uint, Doc: "bytes of the packet", Cost: FromPacket, Depth: Alone,
 			get: func(dst []Value, r *Row) []Value { return append(dst, uintValue(uint64(r.Packet.Len))) }},
 		{Name: "frame.protocols", Type: String, Doc: "protocols in the packet, outermost first", Cost: FromPacket,
 			get: func(dst []Value, r *Row) []Value {
@@ -66,9 +66,9 @@ func frameFields() []Field {
 					return flow.AppendProtocols(b, r.Parser, r.Packet, r.Flow)
 				}))
 			}},
-		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, OnRequest: true,
+		{Name: "frame.raw", Type: Bytes, Doc: "the packet's bytes", Cost: FromPacket, Depth: Alone, OnRequest: true,
 			get: func(dst []Value, r *Row) []Value { return append(dst, bytesValue(r.Data)) }},
-		{Name: "tunnel.af", Type: Int, Doc: "address family that the message gives the packet", Cost: FromPacket,
+		{Name: "tunnel.af", Type: Int, Doc: "address family that the message gives the packet", Cost: FromPacket, Depth: Alone,
 			get: func(dst []Value, r *Row) []Value {
 				if r.Family < 0 {
 					return dst

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -38,6 +39,16 @@ func LookupProtocol(name string) (Protocol, bool) {
 		p.version = 6
 	}
 	return p, slices.Contains(protocols, name)
+}
+
+// Depth returns how far flows must be followed to know whether a packet has
+// the protocol: what is above the transport is what comes next in its stream.
+func (p Protocol) Depth() Depth {
+	switch {
+	case p.version != 0, p.transport != packet.NoTransport && p.transport != packet.ESP, p.name == headers[0], p.name == headers[1]:
+		return Alone
+	}
+	return flow.Dialogs
 }
 
 // Owns reports whether fields named as the protocol are never there without

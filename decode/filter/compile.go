@@ -22,11 +22,11 @@ func (p *parser) operand(e *expr, want field.Domain) (operand, error) {
 	case literal:
 		return constant(e.tok, e.tok.text, want)
 	case named:
-		p.asks = append(p.asks, e.field)
+		p.asksFor(e.field)
 		f := e.field
 		return operand{cost: f.Cost, get: func(dst []field.Value, r *field.Row, _ *Scratch) []field.Value { return f.Values(dst, r) }}, nil
 	case protocol:
-		p.protocols = append(p.protocols, e.tok.text+".")
+		p.protocols, p.depth = append(p.protocols, e.tok.text+"."), p.depth.And(e.proto.Depth())
 		return protocolOperand(e.proto), nil
 	case group:
 		return operand{}, at(e.tok, quote(e.tok.text)+" is the name of several fields: "+e.tok.text+".…")
@@ -36,6 +36,14 @@ func (p *parser) operand(e *expr, want field.Domain) (operand, error) {
 		return p.call(e)
 	}
 	return p.arithmetic(e, want)
+}
+
+// asksFor notes which fields the filter names.
+func (p *parser) asksFor(list ...*field.Field) {
+	p.asks = append(p.asks, list...)
+	for _, f := range list {
+		p.depth = p.depth.And(f.Depth)
+	}
 }
 
 // constant reads a literal.

@@ -67,6 +67,7 @@ type Filter struct {
 	root       test
 	asks       []*field.Field
 	protocols  []string
+	depth      field.Depth
 	deprecated *Error
 }
 
@@ -98,6 +99,10 @@ func (f *Filter) ask(r *field.Row, s *Scratch) bool {
 
 // Cost says what a row must have for the filter to decide.
 func (f *Filter) Cost() field.Cost { return f.root.cost }
+
+// Depth says how far flows must be followed for the filter to decide as it does
+// when all of them is.
+func (f *Filter) Depth() field.Depth { return f.depth }
 
 // Fields returns the fields that the filter names, in order, those that stand
 // in it twice twice; a group of fields stands for all of its fields. The slice
@@ -139,7 +144,7 @@ func Compile(text string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := parser{tokens: tokens}
+	p := parser{tokens: tokens, depth: field.Alone}
 	root, err := p.or(0)
 	if err != nil {
 		return nil, err
@@ -147,5 +152,5 @@ func Compile(text string) (*Filter, error) {
 	if t := p.peek(); t.kind != end {
 		return nil, p.unexpected(t, "expected and, or or the end")
 	}
-	return &Filter{root: root, asks: p.asks, protocols: p.protocols, deprecated: p.deprecated}, nil
+	return &Filter{root: root, asks: p.asks, protocols: p.protocols, depth: p.depth, deprecated: p.deprecated}, nil
 }

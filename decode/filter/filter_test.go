@@ -8,6 +8,7 @@ import (
 	"tundump/decode"
 	"tundump/decode/bplist"
 	"tundump/decode/field"
+	"tundump/decode/flow"
 	"tundump/decode/frame"
 )
 
@@ -126,5 +127,30 @@ func BenchmarkMatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Match(row, &s)
+	}
+}
+
+// A filter needs what that of its fields and protocols needs that needs most,
+// whether or not it would be asked.
+func TestDepth(t *testing.T) {
+	for text, want := range map[string]flow.Depth{
+		"tcp.port == 443 && ip && tunnel.stream == 1":      flow.Alone,
+		"tcp && finding.code":                              flow.Alone,
+		"tcp.payload[0:2] == 16:03 || ip[8] == 64":         flow.Alone,
+		"tcp.port == 443 || tcp.analysis":                  flow.Streams,
+		"tcp.port == tcp.stream":                           flow.Streams,
+		"!(len(tls.handshake.extensions_server_name) > 3)": flow.Dialogs,
+		"tls": flow.Dialogs,
+		"tcp.port in {1..3} && frame contains 01 && http[0:3]": flow.Dialogs,
+		"esp": flow.Dialogs,
+		"dns": flow.Dialogs,
+	} {
+		f, err := Compile(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if f.Depth() != want {
+			t.Errorf("%s: %d, want %d", text, f.Depth(), want)
+		}
 	}
 }

@@ -20,6 +20,7 @@ type parser struct {
 	at         int
 	asks       []*field.Field
 	protocols  []string
+	depth      field.Depth
 	deprecated *Error
 }
 

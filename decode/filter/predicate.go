@@ -82,8 +82,8 @@ func (p *parser) presence(e *expr) (test, error) {
 	case group:
 		return p.below(e.tok.text), nil
 	case protocol:
-		p.protocols = append(p.protocols, e.tok.text)
 		proto := e.proto
+		p.protocols, p.depth = append(p.protocols, e.tok.text), p.depth.And(proto.Depth())
 		return test{cost: field.FromPacket, match: func(r *field.Row, _ *Scratch) bool { return proto.In(r) }}, nil
 	case literal:
 		if e.tok.kind == word {
@@ -118,7 +118,7 @@ func (p *parser) below(name string) test {
 			under = []*field.Field{f}
 		}
 	}
-	p.asks = append(p.asks, under...)
+	p.asksFor(under...)
 	t := test{weight: len(under)}
 	for _, f := range under {
 		t.cost = max(t.cost, f.Cost)

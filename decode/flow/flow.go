@@ -43,6 +43,7 @@ type Options struct {
 	Queries  int   // DNS queries without an answer, and echo requests; 16,384
 	Names    int   // names learnt from DNS answers and TLS clients; 16,384
 	Bytes    int   // kept of units that span packets, over all flows; 32 MiB
+	Depth    Depth // how far flows are followed; [Alone] is as Streams here
 }
 
 // Table is the flows of one capture. It is not safe for concurrent use.
@@ -271,7 +272,7 @@ func (t *Table) transport(p *Packet, a *Analysis) {
 	if fl.tcp != nil {
 		fl.tcp.packet(p, second, a, &t.pool)
 	}
-	if fl.dialog != nil || f.PayloadLen > 0 {
+	if t.opt.Depth == Dialogs && (fl.dialog != nil || f.PayloadLen > 0) {
 		t.talk(p, fl, second, a)
 	}
 	if f.App != packet.NoApp && !a.Flags.Repeats() {

@@ -26,6 +26,7 @@ import (
 	"tundump/decode"
 	"tundump/decode/field"
 	"tundump/decode/filter"
+	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -100,6 +101,25 @@ type Printer struct {
 // DecodeAs returns what the options say of ports; whoever reads the packets
 // has to know, too.
 func (p *Printer) DecodeAs() map[packet.Port]packet.App { return p.opt.DecodeAs }
+
+// Depth returns how far whoever reads the packets has to follow their flows:
+// as far as is asked for.
+func (p *Printer) Depth() flow.Depth {
+	d := flow.Alone
+	if p.opt.Filter != nil {
+		d = p.opt.Filter.Depth()
+	}
+	switch {
+	case p.opt.Quiet || p.opt.Messages: // no packet is printed
+	case p.opt.Format != Fields:
+		d = flow.Dialogs
+	default:
+		for _, f := range p.opt.Fields {
+			d = d.And(f.Depth)
+		}
+	}
+	return d
+}
 
 // New returns a printer to w. It buffers: see [Printer.Flush].
 func New(w io.Writer, opt Options) *Printer {
