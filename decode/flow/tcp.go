@@ -39,6 +39,7 @@ type end struct {
 type tcp struct {
 	ends       [2]end
 	complete   Completeness
+	begun      bool // its first packet was seen
 	hasSYN     bool
 	synAt      int64
 	initialRTT int64
@@ -130,19 +131,30 @@ func (from *end) setBase(to *end, f *packet.Facts) {
 	}
 }
 
-// progress notes how complete the connection is.
+// progress notes how complete the connection is, as tshark 4.0 does: of a
+// connection's first packet only a SYN counts, and a SYN nowhere else.
 func (c *tcp) progress(f *packet.Facts) {
-	switch f.Flags & (packet.SYN | packet.ACK) {
-	case packet.SYN:
-		c.complete |= SawSYN
-	case packet.SYN | packet.ACK:
+	first := !c.begun
+	c.begun = true
+	if f.TCPHdrLen < 20 {
+		return
+	}
+	data := Completeness(0)
+	if f.PayloadLen > 0 {
+		data = SawData
+	}
+	switch kind := f.Flags & (packet.SYN | packet.ACK); {
+	case first && kind == packet.SYN:
+		c.complete = SawSYN | data // TCP Fast Open, RFC 7413
+		return
+	case first:
+		return
+	case kind == packet.SYN|packet.ACK:
 		c.complete |= SawSYNACK
-	case packet.ACK:
-		if f.PayloadLen > 0 {
-			c.complete |= SawData
-		} else {
-			c.complete |= SawACK
-		}
+	case kind == packet.ACK && data != 0:
+		c.complete |= SawData
+	case kind == packet.ACK:
+		c.complete |= SawACK
 	}
 	if f.Flags&(packet.FIN|packet.ACK) == packet.FIN|packet.ACK {
 		c.complete |= SawFIN
