@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -354,6 +356,7 @@ func (c *comparison) report(t *testing.T) {
 			c.classes(t, mode, f.Name, shown != "")
 		}
 	}
+	c.largest(t)
 	for mode := range c.known {
 		for k, n := range c.known[mode] {
 			t.Logf("known difference, reading %d: %d values: %s", mode+1, n, k)
@@ -396,6 +399,34 @@ func (c *comparison) classes(t *testing.T, mode int, name string, all bool) {
 		for _, e := range list[:min(examples, len(list))] {
 			t.Logf("          %s", e)
 		}
+	}
+}
+
+// largest prints in which kinds of packets the most values differ, over all
+// fields but the columns, with tshark's TCP reassembly.
+func (c *comparison) largest(t *testing.T) {
+	type class struct{ group, protocols string }
+	values := map[class]int{}
+	fields := map[class][]string{}
+	for k, list := range c.differ[1] {
+		kind, _ := group(k.field)
+		if kind == k.field {
+			continue
+		}
+		in := class{kind, k.protocols}
+		values[in] += len(list)
+		fields[in] = append(fields[in], fmt.Sprintf("%s (%d %s, such as %.20s)", k.field, len(list), k.kind, list[0]))
+	}
+	keys := slices.SortedFunc(maps.Keys(values), func(a, b class) int {
+		return cmp.Or(values[b]-values[a], strings.Compare(a.group+a.protocols, b.group+b.protocols))
+	})
+	for i, k := range keys {
+		if i == 40 {
+			t.Logf("and %d kinds of packets more", len(keys)-i)
+			break
+		}
+		slices.Sort(fields[k])
+		t.Logf("%5d values of %s, %s: %.300s", values[k], k.group, k.protocols, strings.Join(fields[k], ", "))
 	}
 }
 

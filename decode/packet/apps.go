@@ -26,6 +26,7 @@ const (
 	AppTLS
 	AppQUIC
 	AppUDPEncap
+	AppCAPWAP
 	numApps
 )
 
@@ -48,6 +49,7 @@ var apps = [numApps]struct{ name, column string }{
 	AppTLS:       {"tls", "TLS"},
 	AppQUIC:      {"quic", "QUIC"},
 	AppUDPEncap:  {"udpencap", "ESP"},
+	AppCAPWAP:    {"capwap.data", "CAPWAP-Data"},
 }
 
 // String returns the protocol's name in display filters, "" for NoApp.
@@ -83,10 +85,18 @@ type Port struct {
 	Number    uint16
 }
 
-// recognise sets f.App. What the user says of a port holds whatever the bytes
+// recognise sets f.App, and f.Carries where that is a tunnel of packets.
+func (p *Parser) recognise(f *Facts) {
+	p.tellApp(f)
+	if f.App == AppCAPWAP && f.carriedAt() > 0 {
+		f.Carries = Encapsulated
+	}
+}
+
+// tellApp sets f.App. What the user says of a port holds whatever the bytes
 // are; else a port's usual protocol is taken if the bytes may be that, the
 // lower port first, as tshark does; else what the bytes look like.
-func (p *Parser) recognise(f *Facts) {
+func (p *Parser) tellApp(f *Facts) {
 	if len(p.DecodeAs) > 0 {
 		for _, n := range [...]uint16{f.DstPort, f.SrcPort} {
 			if app, ok := p.DecodeAs[Port{f.Transport, n}]; ok {
@@ -160,6 +170,8 @@ func usualUDP(port uint16) App {
 		return AppQUIC
 	case 4500:
 		return AppUDPEncap
+	case 5247:
+		return AppCAPWAP
 	}
 	return NoApp
 }
@@ -196,6 +208,8 @@ func confirms(app App, t Transport, b []byte) bool {
 		return confirmsSSH(b)
 	case AppUDPEncap:
 		return confirmsUDPEncap(b)
+	case AppCAPWAP:
+		return confirmsCAPWAP(b)
 	}
 	return false
 }
@@ -203,7 +217,7 @@ func confirms(app App, t Transport, b []byte) bool {
 // decodable reports whether b, which the user says is app, can be read as it.
 func decodable(app App, t Transport, b []byte) bool {
 	switch app {
-	case AppDNS, AppMDNS, AppLLMNR, AppNBNS, AppDHCP, AppDHCPv6, AppNTP, AppUDPEncap: // the decoders want a header
+	case AppDNS, AppMDNS, AppLLMNR, AppNBNS, AppDHCP, AppDHCPv6, AppNTP, AppUDPEncap, AppCAPWAP: // the decoders want a header
 		return confirms(app, t, b)
 	}
 	return true
@@ -257,6 +271,8 @@ func (p *Parser) appendAppInfo(dst []byte, f *Facts) (_ []byte, ok bool) {
 		return f.appendSSH(dst), true
 	case AppUDPEncap:
 		return appendESP(dst, f.Payload), true
+	case AppCAPWAP:
+		return appendCAPWAP(dst, f.Payload), true
 	}
 	return dst, false
 }
@@ -279,8 +295,11 @@ func (f *Facts) appColumn() string {
 // appendAppLayers appends the part of frame.protocols above the transport.
 func (f *Facts) appendAppLayers(dst []byte) []byte {
 	dst = append(append(dst, ':'), apps[f.App].name...)
-	if f.App == AppUDPEncap {
+	switch f.App {
+	case AppUDPEncap:
 		dst = append(dst, ":esp"...)
+	case AppCAPWAP:
+		dst = appendCAPWAPLayers(dst, f.Payload)
 	}
 	return dst
 }
@@ -308,6 +327,12 @@ func (t *treeBuilder) app() []Node {
 		return t.itemTree("SSH Protocol")
 	case AppUDPEncap:
 		return t.itemTree("Encapsulating Security Payload, in UDP")
+	case AppCAPWAP:
+		nodes := t.itemTree("Control And Provisioning of Wireless Access Points - Data")
+		if t.f.Carries == Encapsulated && t.depth < maxInside {
+			nodes = append(nodes, t.inner()...)
+		}
+		return nodes
 	case AppTLS, AppHTTP, AppSSDP, AppQUIC:
 		return t.units()
 	}

@@ -7,7 +7,7 @@ type Inside uint8
 
 const (
 	NotInside    Inside = iota
-	Encapsulated        // IP in IP, 6in4, 4in6, GRE: the packet is a tunnel's
+	Encapsulated        // IP in IP, 6in4, 4in6, GRE, CAPWAP: the packet is a tunnel's
 	Quoted              // an ICMP error is about it, and has its beginning
 )
 
@@ -27,7 +27,7 @@ func (p *Parser) Inside(f *Facts, depth int) *Facts {
 		p.inside = new([maxInside]Facts)
 	}
 	g := &p.inside[depth]
-	p.Facts(f.Payload, g)
+	p.Facts(f.carriedBytes(), g)
 	g.Carried = max(f.Carries, f.Carried)
 	return g
 }

@@ -88,6 +88,8 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 		e.wireguard()
 	case AppUDPEncap:
 		e.esp()
+	case AppCAPWAP:
+		e.capwap()
 	case AppDNS, AppMDNS, AppLLMNR:
 		if p.DNS(f, &p.dns) {
 			_, e.off = f.dnsMessage()

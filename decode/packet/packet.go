@@ -210,7 +210,7 @@ type Facts struct {
 	// that this package does not know, it equals Payload.
 	Segment []byte
 	// Payload is what the transport header carries, the packet inside if Carries
-	// says so. PayloadLen is its length.
+	// says so; in CAPWAP, that ends the payload. PayloadLen is its length.
 	Payload    []byte
 	PayloadLen int
 	Carries    Inside

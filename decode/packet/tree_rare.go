@@ -27,6 +27,9 @@ func (t *treeBuilder) rare() []Node {
 func (t *treeBuilder) inner() []Node {
 	f := &t.f
 	at := f.HdrLen + len(f.Segment) - len(f.Payload)
-	inner := treeBuilder{p: t.p, off: t.off + at, depth: t.depth + 1}
-	return inner.packet(f.Payload)
+	if f.Transport == UDP {
+		at = f.HdrLen + udpLen
+	}
+	inner := treeBuilder{p: t.p, off: t.off + at + f.carriedAt(), depth: t.depth + 1}
+	return inner.packet(f.carriedBytes())
 }
