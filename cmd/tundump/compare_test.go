@@ -349,11 +349,14 @@ func (c *comparison) report(t *testing.T) {
 		}
 		if n[0].either > 0 && (n[0].same < n[0].either || n[1].same < n[1].either) && strings.HasPrefix(f.Name, shown) {
 			t.Logf("%-44s %6d %8.3f %% %8.3f %%", f.Name, n[0].either, n[0].percent(), n[1].percent())
-			mode := 0
-			if n[1].percent() > n[0].percent() {
-				mode = 1
+			for mode := range n {
+				if mode == 0 && n[1].percent() > n[0].percent() && shown == "" {
+					continue
+				}
+				if c.classes(t, mode, f.Name, shown != ""); shown == "" {
+					break
+				}
 			}
-			c.classes(t, mode, f.Name, shown != "")
 		}
 	}
 	c.largest(t)
@@ -488,6 +491,9 @@ func bareCapture(t *testing.T, file string) string {
 // ipPacket returns the outermost IP packet of a frame.
 func ipPacket(data []byte, link layers.LinkType) []byte {
 	if link == 101 || link == 228 || link == 229 {
+		if len(data) == 0 || data[0]>>4 != 4 && data[0]>>4 != 6 {
+			return nil
+		}
 		return data
 	}
 	for _, l := range gopacket.NewPacket(data, link, gopacket.Default).Layers() {

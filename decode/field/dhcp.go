@@ -60,7 +60,7 @@ func dhcpFields() []Field {
 		{"ntp.flags.mode", Uint, 0, "mode: 3 client, 4 server"},
 		{"ntp.stratum", Uint, 0, "stratum"},
 		{"ntp.ppoll", Uint, 0, "polling interval"},
-		{"ntp.precision", Int, 0, "clock precision, a power of 2"},
+		{"ntp.precision", Uint, 0, "clock precision: a power of 2 in two's complement, as tshark has it"},
 		{"ntp.refid", Bytes, 0, "reference"},
 		{"ntp.reftime", String, 0, "when the clock was set"},
 		{"ntp.org", String, 0, "when the request left"},

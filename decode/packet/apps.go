@@ -199,7 +199,7 @@ func confirms(app App, t Transport, b []byte) bool {
 	case AppSSDP:
 		return confirmsSSDP(b)
 	case AppSTUN:
-		return looksLikeSTUN(b)
+		return confirmsSTUN(b)
 	case AppWireGuard:
 		return looksLikeWireGuard(b)
 	case AppOpenVPN:

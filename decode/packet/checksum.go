@@ -66,7 +66,8 @@ func (f *Facts) verify() {
 		}
 		s = s[:f.UDPLen]
 	}
-	if f.Carried == Quoted || f.TotalLen > f.Len && !f.Joined {
+	// What an ICMP error quotes is looked at as tshark does: UDP only.
+	if f.Carried == Quoted && f.Transport != UDP || f.TotalLen > f.Len && !f.Joined {
 		return
 	}
 	pseudo := uint64(0)

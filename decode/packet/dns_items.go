@@ -1,6 +1,9 @@
 package packet
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // items yields the header, the questions and the records with their data.
 func (m *DNSMessage) items(e *emitter) {
@@ -79,7 +82,26 @@ func nameSize(name []byte) (length, labels int) {
 	return len(name), labels
 }
 
+// plainDots writes the dots inside labels as tshark does, which does not mark
+// them. It copies the text if there are any.
+func plainDots(text []byte) []byte {
+	if bytes.IndexByte(text, '\\') < 0 || !bytes.Contains(text, []byte(`\.`)) {
+		return text
+	}
+	plain := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+1 < len(text) {
+			if i++; text[i] != '.' {
+				plain = append(plain, '\\')
+			}
+		}
+		plain = append(plain, text[i])
+	}
+	return plain
+}
+
 func (e *emitter) safe(name, label string, text []byte, off, n int) {
+	text = plainDots(text)
 	if e.has(off, n) {
 		e.emit(Item{Name: name, Label: label, Kind: KindSafe, Raw: text}, off, n)
 	}

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -31,7 +32,8 @@ func (e *emitter) ntp() {
 	}
 	e.uint("ntp.stratum", "Peer Clock Stratum", 1, 1, 0)
 	e.uint("ntp.ppoll", "Peer Polling Interval", 2, 1, 0)
-	e.emit(Item{Name: "ntp.precision", Label: "Peer Clock Precision", Kind: KindInt, Num: uint64(int64(int8(e.b[3])))}, 3, 1)
+	// It is signed, but tshark's field is not.
+	e.word("ntp.precision", "Peer Clock Precision", 3, 1, 0, func(v int) string { return fmt.Sprintf("2^%d seconds", int8(v)) })
 	e.raw("ntp.refid", "Reference ID", 12, 4, KindBytes)
 	e.ntpTime("ntp.reftime", "Reference Timestamp", 16)
 	e.ntpTime("ntp.org", "Origin Timestamp", 24)

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 )
 
@@ -12,9 +13,16 @@ const (
 
 // looksLikeSTUN tests the header: two zero bits, the magic cookie, a length
 // that fits. Source: RFC 8489, section 5.
-func looksLikeSTUN(b []byte) bool {
-	return len(b) >= stunLen && b[0]&0xc0 == 0 && binary.BigEndian.Uint32(b[4:]) == stunCookie &&
-		b[3]&3 == 0 && stunLen+uint16At(b, 2) <= len(b)
+func looksLikeSTUN(b []byte) bool { return confirmsSTUN(b) && b[3]&3 == 0 }
+
+// confirmsSTUN is looksLikeSTUN on STUN's port: some servers count no padding
+// in the length.
+func confirmsSTUN(b []byte) bool {
+	if len(b) < stunLen || b[0]&0xc0 != 0 || binary.BigEndian.Uint32(b[4:]) != stunCookie {
+		return false
+	}
+	n := stunLen + uint16At(b, 2)
+	return n == len(b) || n < len(b) && n&3 == 0
 }
 
 var stunMethods = [...]string{1: "Binding", 2: "SharedSecret", 3: "Allocate", 4: "Refresh", 6: "Send", 7: "Data", 8: "CreatePermission", 9: "Channel-Bind"}
@@ -63,7 +71,7 @@ func stunAddress(b []byte, off, n int, xor bool) (netip.AddrPort, bool) {
 
 func (f *Facts) appendSTUN(dst []byte) []byte {
 	b := f.Payload
-	if !looksLikeSTUN(b) {
+	if !confirmsSTUN(b) {
 		return append(dst, malformed...)
 	}
 	method, class := stunType(b)
@@ -107,7 +115,7 @@ func (f *Facts) appendSTUN(dst []byte) []byte {
 }
 
 func (e *emitter) stun() {
-	if !looksLikeSTUN(e.b) {
+	if !confirmsSTUN(e.b) {
 		return
 	}
 	method, class := stunType(e.b)
@@ -118,9 +126,14 @@ func (e *emitter) stun() {
 	e.raw("stun.cookie", "Message Cookie", 4, 4, KindBytes)
 	e.raw("stun.id", "Message Transaction ID", 8, 12, KindBytes)
 	stunAttributes(e.b, func(typ, off, n int) bool {
-		e.line("Attribute", off-4, n+4)
+		name, known := stunAttributeNames[typ]
+		if !known {
+			e.line(fmt.Sprintf("Unknown attribute 0x%04x, Length: %d", typ, n), off-4, n+4)
+			return !e.done
+		}
+		e.line(name, off-4, n+4)
 		e.depth = 1
-		e.uint("stun.att.type", "Attribute Type", off-4, 2, 4)
+		e.word("stun.att.type", "Attribute Type", off-4, 2, 4, func(int) string { return name })
 		e.uint("stun.att.length", "Attribute Length", off-2, 2, 0)
 		switch typ {
 		case 0x0006:
