@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"testing"
 	"testing/iotest"
+
+	"tundump/capture/judge"
 )
 
 // walk reads a file to its end.
@@ -260,31 +262,8 @@ func TestClassic(t *testing.T) {
 	}
 }
 
-// shared finds a folder beside the repository, or skips.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path := filepath.Join(dir, "..", "shared", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the real captures are not here")
-	}
-	return path
-}
-
 func TestRealCaptures(t *testing.T) {
-	dir := shared(t, ".")
+	dir := judge.Shared(t, ".")
 	list, err := os.ReadFile(filepath.Join(dir, "captures", "captures.json"))
 	if err != nil {
 		t.Skip(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"tundump/capture/intercept"
+	"tundump/capture/judge"
 )
 
 // chaos is what stands for all hostile behaviour where there is no time for
@@ -23,7 +23,9 @@ const chaos = "two-bytes-of-length-then-pause,half-close-mid-payload,rst-mid-len
 // code with this project talk, and misbehave, through the proxy; they compare
 // what one sent with what the other received.
 func TestIndependentPeer(t *testing.T) {
-	tool := peerTool(t)
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	names, count := chaos, map[string]int{}
 	if os.Getenv("TUNDUMP_CHAOS") == "all" {
 		names = "all"
@@ -31,7 +33,7 @@ func TestIndependentPeer(t *testing.T) {
 	for _, role := range []string{"client", "server"} {
 		count[role] = strings.Count(names, ",") + 1
 		if names == "all" {
-			count[role] = casesOf(t, tool, role)
+			count[role] = casesOf(t, role)
 		}
 	}
 	for _, test := range []struct {
@@ -53,20 +55,20 @@ func TestIndependentPeer(t *testing.T) {
 				continue
 			}
 			t.Run(test.name+", "+mode.name, func(t *testing.T) {
-				peers(t, tool, test.server, test.client, test.n, mode.chain)
+				peers(t, test.server, test.client, test.n, mode.chain)
 			})
 		}
 	}
 }
 
-func peers(t *testing.T, tool string, server, client []string, n int, chain intercept.Interceptor) {
+func peers(t *testing.T, server, client []string, n int, chain intercept.Interceptor) {
 	dir := t.TempDir()
 	slog, clog := filepath.Join(dir, "server.jsonl"), filepath.Join(dir, "client.jsonl")
 	times := strconv.Itoa(n)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	srv := exec.CommandContext(ctx, "python3", append([]string{tool, "server", "--listen", "127.0.0.1:0", "--log", slog, "--dump", dir, "--once", times}, server...)...)
+	srv := judge.Python(ctx, t, "stpeer.py", append([]string{"server", "--listen", "127.0.0.1:0", "--log", slog, "--dump", dir, "--once", times}, server...)...)
 	srv.Stderr = os.Stderr
 	out, err := srv.StdoutPipe()
 	if err != nil {
@@ -89,11 +91,11 @@ func peers(t *testing.T, tool string, server, client []string, n int, chain inte
 
 	l := start(t, "127.0.0.1", Config{Upstream: "127.0.0.1:" + port, Tap: new(counter)})
 	l.SetChain(chain)
-	args := append([]string{tool, "client", "--connect", l.addr, "--log", clog, "--dump", dir}, client...)
+	args := append([]string{"client", "--connect", l.addr, "--log", clog, "--dump", dir}, client...)
 	if client[0] != "--chaos" {
 		args = append(args, "--count", times)
 	}
-	said, err := exec.CommandContext(ctx, "python3", args...).CombinedOutput()
+	said, err := judge.Python(ctx, t, "stpeer.py", args...).CombinedOutput()
 	if err != nil && server[0] != "--chaos" && client[0] != "--chaos" {
 		t.Errorf("the client failed: %v\n%s", err, said)
 	}
@@ -101,45 +103,16 @@ func peers(t *testing.T, tool string, server, client []string, n int, chain inte
 	if err := srv.Wait(); err != nil {
 		t.Errorf("the server failed: %v", err)
 	}
-	verdict, err := exec.CommandContext(ctx, "python3", tool, "compare", clog, slog).CombinedOutput()
+	verdict, err := judge.Python(ctx, t, "stpeer.py", "compare", clog, slog).CombinedOutput()
 	if want := `{"connections": ` + times + `, "problems": 0}`; err != nil || !strings.Contains(string(verdict), want) {
 		t.Errorf("the comparison failed: %v\n%s", err, verdict)
 	}
 }
 
-// peerTool finds the peer beside the repository.
-func peerTool(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("needs python3")
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("there is no go.mod above")
-		}
-		dir = filepath.Dir(dir)
-	}
-	tool := filepath.Join(dir, "..", "shared", "tools", "stpeer.py")
-	if _, err := os.Stat(tool); err != nil {
-		t.Skip("needs ../shared/tools/stpeer.py beside the repository")
-	}
-	return tool
-}
-
 // casesOf counts the cases that the peer has for a role.
-func casesOf(t *testing.T, tool, role string) int {
+func casesOf(t *testing.T, role string) int {
 	t.Helper()
-	list, err := exec.Command("python3", tool, "chaos-list").Output()
+	list, err := judge.Python(t.Context(), t, "stpeer.py", "chaos-list").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ var borders = map[string][]string{
 	"capture/record":     {"capture", "capture/pcapng", "capture/store", "decode"},
 	"capture/store":      {"capture/pcapng", "decode"},
 	"capture/sniff":      {"capture", "capture/pcapng", "capture/record", "capture/store", "decode", "decode/stream"},
+	"capture/judge":      {}, // for tests: tshark, and what is beside the repository
 	"capture/notes":      {}, // the file beside a capture: what people say about it
 	"capture/export":     {"capture/notes", "capture/pcapng", "capture/session", "capture/store", "decode", "decode/..."},
 	"capture/session":    {"capture/store", "decode", "decode/..."},
@@ -66,8 +67,8 @@ var outside = map[string][]string{
 	"github.com/charmbracelet/":        {"tui", "tui/paint", "cmd/tundump"},
 	"github.com/muesli/termenv":        {"tui", "tui/paint", "cmd/tundump"},
 	"go.yaml.in/yaml/":                 {"cmd/tundump"},
-	"github.com/google/gopacket":       {"decode/packet"},
-	"github.com/google/gopacket/":      {"decode/packet"},
+	"github.com/google/gopacket":       {"decode/packet", "capture/judge"},
+	"github.com/google/gopacket/":      {"decode/packet", "capture/judge"},
 	"howett.net/plist":                 {"replay/peer"},
 	"github.com/guptarohit/asciigraph": {"cmd/tundump/output"},
 	"github.com/spf13/":                {"cmd/tundump"},

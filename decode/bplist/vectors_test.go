@@ -12,30 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tundump/capture/judge"
 	"tundump/decode/bplist"
 )
-
-// shared returns a path in the material beside the repository, and skips the
-// test where there is none.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for dir != filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			path := filepath.Join(append([]string{dir, "..", "shared"}, elem...)...)
-			if _, err := os.Stat(path); err != nil {
-				t.Skipf("no vectors to test against: %v", err)
-			}
-			return path
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Skip("no go.mod above the test")
-	return ""
-}
 
 type vector struct {
 	File   string
@@ -52,7 +31,7 @@ type vector struct {
 
 func vectors(t testing.TB) (string, []vector) {
 	t.Helper()
-	dir := shared(t, "vectors")
+	dir := judge.Shared(t, "vectors")
 	raw, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ func transfer() (setup, steady [][]byte) {
 	for port := range uint16(10) {
 		c := seg{client: 40000 + port, seq: 999, win: 65535, flags: packet.SYN, ws: 7}
 		s := seg{client: 40000 + port, back: true, seq: 1999, ack: 1000, win: 65535, flags: packet.SYN | packet.ACK, ws: 7}
-		setup = append(setup, c.packet().data, s.packet().data)
+		setup = append(setup, c.packet().Data, s.packet().Data)
 	}
 	for range 3 {
 		for port := range uint16(10) {
@@ -22,7 +22,7 @@ func transfer() (setup, steady [][]byte) {
 			if len(steady) >= 20 {
 				s.back, s.len = !s.back, 0
 			}
-			steady = append(steady, s.packet().data)
+			steady = append(steady, s.packet().Data)
 		}
 	}
 	return setup, steady

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 )
 
@@ -45,7 +46,7 @@ type seg struct {
 
 const start = 1_700_000_000_000_000_000
 
-func (s seg) packet() timed {
+func (s seg) packet() judge.Packet {
 	be := binary.BigEndian
 	src, dst, from, to := client4, server4, s.client, s.server
 	if from == 0 {
@@ -74,7 +75,7 @@ func (s seg) packet() timed {
 	b = append(b, opts...)
 	b = append(b, strings.Repeat("x", s.len)...)
 	b = append(b, s.data...)
-	return timed{start + s.at*1000, ip4(6, src, dst, b)}
+	return judge.Packet{Time: start + s.at*1000, Data: ip4(6, src, dst, b)}
 }
 
 func udp(src, dst uint16, payload []byte) []byte {
@@ -86,9 +87,9 @@ func udp(src, dst uint16, payload []byte) []byte {
 
 // script reads segments, one a line: microseconds since the one before, > or
 // <, flags by their letters, seq, ack, window, length.
-func script(t testing.TB, text string) []timed {
+func script(t testing.TB, text string) []judge.Packet {
 	t.Helper()
-	var pkts []timed
+	var pkts []judge.Packet
 	at := int64(0)
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)

@@ -127,8 +127,8 @@ func says(t testing.TB, table *flow.Table, segs []seg) (sides [2][]string) {
 		var f packet.Facts
 		var a flow.Analysis
 		pkt := s.packet()
-		p.Facts(pkt.data, &f)
-		table.Packet(flow.Packet{Tunnel: 1, Number: int64(i) + 1, Time: pkt.time, Facts: &f}, &a)
+		p.Facts(pkt.Data, &f)
+		table.Packet(flow.Packet{Tunnel: 1, Number: int64(i) + 1, Time: pkt.Time, Facts: &f}, &a)
 		for _, u := range a.PDUs {
 			side := 0
 			if s.back {
@@ -298,7 +298,7 @@ func TestBoundedUnits(t *testing.T) {
 	send := func(s seg) {
 		number++
 		pkt := s.packet()
-		p.Facts(pkt.data, &f)
+		p.Facts(pkt.Data, &f)
 		table.Packet(flow.Packet{Number: number, Time: number, Facts: &f}, &a)
 	}
 	for port := range uint16(300) {

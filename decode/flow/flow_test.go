@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
@@ -20,11 +21,11 @@ type taker struct {
 
 func take(o flow.Options) *taker { return &taker{table: flow.New(o), parser: packet.NewParser()} }
 
-func (k *taker) packet(tunnel uint32, p timed) flow.Analysis {
+func (k *taker) packet(tunnel uint32, p judge.Packet) flow.Analysis {
 	var a flow.Analysis
 	k.n++
-	k.parser.Facts(p.data, &k.facts)
-	k.table.Packet(flow.Packet{Tunnel: tunnel, Number: k.n, Time: p.time, Facts: &k.facts}, &a)
+	k.parser.Facts(p.Data, &k.facts)
+	k.table.Packet(flow.Packet{Tunnel: tunnel, Number: k.n, Time: p.Time, Facts: &k.facts}, &a)
 	return a
 }
 
@@ -171,7 +172,7 @@ func TestDNS(t *testing.T) {
 		if answer {
 			b = ip4(17, server4, client4, udp(53, 50000, dns(id, answer, name, addrs...)))
 		}
-		return k.packet(1, timed{start + us*1000, b})
+		return k.packet(1, judge.Packet{Time: start + us*1000, Data: b})
 	}
 	addr := netip.MustParseAddr
 	at(0, false, 1, "a.example")
@@ -201,7 +202,7 @@ func TestDNS(t *testing.T) {
 func TestEcho(t *testing.T) {
 	k := take(flow.Options{})
 	echo := func(us int64, from, to netip.Addr, typ, seq byte) flow.Analysis {
-		return k.packet(1, timed{start + us*1000, ip4(1, from, to, []byte{typ, 0, 0, 0, 0, 9, 0, seq})})
+		return k.packet(1, judge.Packet{Time: start + us*1000, Data: ip4(1, from, to, []byte{typ, 0, 0, 0, 0, 9, 0, seq})})
 	}
 	echo(0, client4, server4, 8, 1)
 	echo(10, client4, server4, 8, 2)
@@ -220,15 +221,15 @@ func TestEcho(t *testing.T) {
 func TestErrorsAreAboutFlows(t *testing.T) {
 	k := take(flow.Options{})
 	about := func(quoted []byte) flow.Analysis {
-		return k.packet(1, timed{start, ip4(1, server4, client4, append([]byte{3, 1, 0, 0, 0, 0, 0, 0}, quoted...))})
+		return k.packet(1, judge.Packet{Time: start, Data: ip4(1, server4, client4, append([]byte{3, 1, 0, 0, 0, 0, 0, 0}, quoted...))})
 	}
 	k.packet(1, seg{flags: packet.SYN, client: 1}.packet())
 	tcp := seg{flags: packet.SYN, client: 2}.packet()
-	if a := about(tcp.data[:28]); a.Proto != packet.NoTransport {
+	if a := about(tcp.Data[:28]); a.Proto != packet.NoTransport {
 		t.Errorf("about an unknown flow: %+v", a)
 	}
 	k.packet(1, tcp)
-	if a := about(tcp.data[:28]); a.Proto != packet.TCP || !a.Quoted || a.Stream != 1 || a.Side != 0 {
+	if a := about(tcp.Data[:28]); a.Proto != packet.TCP || !a.Quoted || a.Stream != 1 || a.Side != 0 {
 		t.Errorf("%+v", a)
 	}
 	if a := about(ip4(17, client4, server4, udp(5, 6, nil))); a.Proto != packet.UDP || !a.Quoted || a.Stream != 0 {

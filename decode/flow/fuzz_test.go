@@ -74,7 +74,7 @@ func fuzzed(b [8]byte) []byte {
 	if s.len == 250 {
 		s.len = 1
 	}
-	tcp := s.packet().data
+	tcp := s.packet().Data
 	switch b[0] >> 3 & 7 {
 	case 1: // DNS
 		m := []byte{0, b[1] & 3, b[2] & 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 'a', 0, 0, 1, 0, 1, 1, 'a', 0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 0, 0, b[3]}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 )
 
@@ -155,7 +156,7 @@ func misbehave(r *rand.Rand, port uint16, at int64) []seg {
 // "ACKed unseen segment" and "Fast Retransmission" are not fully known.
 func TestRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	var pkts []timed
+	var pkts []judge.Packet
 	for i := range 300 {
 		for _, s := range misbehave(r, uint16(20000+i), int64(i)*10_000_000) {
 			pkts = append(pkts, s.packet())

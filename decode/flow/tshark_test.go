@@ -1,33 +1,16 @@
 package flow_test
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-	"github.com/google/gopacket/pcapgo"
-
+	"tundump/capture/judge"
 	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
-
-// timed is a packet and when it passed, in nanoseconds.
-type timed struct {
-	time int64
-	data []byte
-}
 
 // compared are the fields that tshark judges. What a flag of the analysis is,
 // agrees where neither has it, too: those are counted by the packets on which
@@ -102,54 +85,14 @@ func ours(p *packet.Parser, f *packet.Facts, a *flow.Analysis) map[string]string
 	return m
 }
 
-// tshark runs tshark over packets and returns fields of each.
-func tshark(t *testing.T, pkts []timed, fields ...string) [][]string {
+// tshark returns tshark's fields of each packet.
+func tshark(t *testing.T, pkts []judge.Packet, fields ...string) [][]string {
 	t.Helper()
-	exe, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
-	args := []string{"-n", "-r", writeRaw(t, pkts), "-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.track_bytes_in_flight:TRUE", "-T", "fields", "-E", "occurrence=f"}
-	for _, f := range fields {
-		args = append(args, "-e", f)
-	}
-	var errs bytes.Buffer
-	cmd := exec.Command(exe, args...)
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("tshark: %v: %s", err, errs.String())
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(out)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
-	}
+	rows := judge.Fields(t, judge.WriteRaw(t, pkts), []string{"-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.track_bytes_in_flight:TRUE", "-E", "occurrence=f"}, fields...)
 	if len(rows) != len(pkts) {
 		t.Fatalf("tshark has %d rows for %d packets", len(rows), len(pkts))
 	}
 	return rows
-}
-
-// writeRaw writes a classic capture file of link type RAW with nanoseconds.
-func writeRaw(t *testing.T, pkts []timed) string {
-	t.Helper()
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, 0xa1b23c4d)
-	b = le.AppendUint16(le.AppendUint16(b, 2), 4)
-	for _, v := range []uint32{0, 0, 262144, 101} {
-		b = le.AppendUint32(b, v)
-	}
-	for _, p := range pkts {
-		for _, v := range []uint32{uint32(p.time / 1e9), uint32(p.time % 1e9), uint32(len(p.data)), uint32(len(p.data))} {
-			b = le.AppendUint32(b, v)
-		}
-		b = append(b, p.data...)
-	}
-	file := filepath.Join(t.TempDir(), "raw.pcap")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // agreement counts, for each field, the packets on which either side has it,
@@ -173,7 +116,7 @@ func (g *agreement) flow(name, have, want string) bool {
 }
 
 // compare has tshark judge packets.
-func compare(t *testing.T, pkts []timed) agreement {
+func compare(t *testing.T, pkts []judge.Packet) agreement {
 	t.Helper()
 	rows := tshark(t, pkts, append(slices.Clone(compared), "frame.protocols")...)
 	table := flow.New(flow.Options{})
@@ -182,8 +125,8 @@ func compare(t *testing.T, pkts []timed) agreement {
 	for i, pkt := range pkts {
 		var f packet.Facts
 		var a flow.Analysis
-		p.Facts(pkt.data, &f)
-		table.Packet(flow.Packet{Tunnel: 1, Number: int64(i) + 1, Time: pkt.time, Facts: &f}, &a)
+		p.Facts(pkt.Data, &f)
+		table.Packet(flow.Packet{Tunnel: 1, Number: int64(i) + 1, Time: pkt.Time, Facts: &f}, &a)
 		got := ours(p, &f, &a)
 		protocols := rows[i][len(compared)]
 		quotes := strings.Contains(protocols, "icmp")
@@ -240,8 +183,8 @@ func TestCaptures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 60 captures")
 	}
-	pkts := realPackets(t)
-	var kept []timed
+	pkts := judge.RealPackets(t)
+	var kept []judge.Packet
 	for i, row := range tshark(t, pkts, "frame.protocols") {
 		if !tunnelled(row[0]) {
 			kept = append(kept, pkts[i])
@@ -266,92 +209,4 @@ func tunnelled(protocols string) bool {
 		}
 	}
 	return n != 1
-}
-
-// realPackets returns the IP packets of the captures in the shared folder,
-// which not everybody has.
-func realPackets(t *testing.T) []timed {
-	t.Helper()
-	merge, err := exec.LookPath("mergecap")
-	if err != nil {
-		t.Skip("mergecap is not installed")
-	}
-	dir := shared(t, "captures")
-	list, err := os.ReadFile(filepath.Join(dir, "captures.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var captures []struct{ File, Kind string }
-	if err := json.Unmarshal(list, &captures); err != nil {
-		t.Fatal(err)
-	}
-	merged := filepath.Join(t.TempDir(), "all.pcapng")
-	args := []string{"-a", "-w", merged}
-	for _, c := range captures {
-		if c.Kind == "ip" {
-			args = append(args, filepath.Join(filepath.Dir(dir), c.File))
-		}
-	}
-	if out, err := exec.Command(merge, args...).CombinedOutput(); err != nil {
-		t.Logf("mergecap: %v: %s", err, out) // what it wrote before is there
-	}
-	return readIP(t, merged)
-}
-
-// readIP returns the bytes from the IP header on of a capture file's packets.
-func readIP(t *testing.T, file string) []timed {
-	t.Helper()
-	in, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	r, err := pcapgo.NewNgReader(in, pcapgo.NgReaderOptions{WantMixedLinkType: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pkts []timed
-	for {
-		data, ci, err := r.ReadPacketData()
-		if errors.Is(err, io.EOF) {
-			return pkts
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		link := ci.AncillaryData[0].(layers.LinkType)
-		if link == 101 || link == 229 || link == 228 {
-			pkts = append(pkts, timed{ci.Timestamp.UnixNano(), data})
-			continue
-		}
-		for _, l := range gopacket.NewPacket(data, link, gopacket.Default).Layers() {
-			if typ := l.LayerType(); typ == layers.LayerTypeIPv4 || typ == layers.LayerTypeIPv6 {
-				b := slices.Concat(l.LayerContents(), l.LayerPayload())
-				pkts = append(pkts, timed{ci.Timestamp.UnixNano(), b})
-				break
-			}
-		}
-	}
-}
-
-// shared returns a path in the folder beside the repository.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("go.mod not found")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path = filepath.Join(filepath.Dir(dir), "shared", path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no shared folder: %v", err)
-	}
-	return path
 }

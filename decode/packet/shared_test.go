@@ -7,40 +7,15 @@ import (
 	"iter"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"howett.net/plist"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 )
-
-// shared returns a path in the shared folder beside the repository, which not
-// everybody has.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("go.mod not found")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path = filepath.Join(filepath.Dir(dir), "shared", path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no shared folder: %v", err)
-	}
-	return path
-}
 
 // TestVectors: a packet that is wrong as an IP packet is found to be so.
 func TestVectors(t *testing.T) {
@@ -50,7 +25,7 @@ func TestVectors(t *testing.T) {
 			Analyzer struct{ Warnings []string }
 		}
 	}
-	b, err := os.ReadFile(shared(t, "vectors/expected.json"))
+	b, err := os.ReadFile(judge.Shared(t, "vectors", "expected.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +40,7 @@ func TestVectors(t *testing.T) {
 			continue
 		}
 		count++
-		rec, err := os.ReadFile(shared(t, "vectors/"+v.File))
+		rec, err := os.ReadFile(judge.Shared(t, "vectors", v.File))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +70,7 @@ func TestVectors(t *testing.T) {
 // TestCrashers reads the packets that make gopacket panic or read too far.
 func TestCrashers(t *testing.T) {
 	for _, file := range []string{"gopacket_crashers_run1.tsv", "gopacket_crashers_run2_capclipped.tsv"} {
-		b, err := os.ReadFile(shared(t, "vectors/"+file))
+		b, err := os.ReadFile(judge.Shared(t, "vectors", file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +98,7 @@ func TestCaptures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 65 captures")
 	}
-	file := mergeCaptures(t)
+	file := judge.Merged(t)
 	rows := tshark(t, file, "frame.protocols", "ip.src", "ip.dst", "ip.proto", "ipv6.src", "ipv6.dst", "ipv6.nxt",
 		"tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport")
 	p := packet.NewParser()
@@ -176,35 +151,6 @@ func compareRow(t *testing.T, frame int, f *packet.Facts, row []string) {
 	}
 }
 
-// mergeCaptures puts all captures that are not damaged into one file, because
-// tshark takes longer to start than to read any of them.
-func mergeCaptures(t *testing.T) string {
-	exe, err := exec.LookPath("mergecap")
-	if err != nil {
-		t.Skip("mergecap is not installed")
-	}
-	dir := shared(t, "captures")
-	list, err := os.ReadFile(filepath.Join(dir, "captures.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var captures []struct{ File, Kind string }
-	if err := json.Unmarshal(list, &captures); err != nil {
-		t.Fatal(err)
-	}
-	merged := filepath.Join(t.TempDir(), "all.pcapng")
-	args := []string{"-a", "-w", merged}
-	for _, c := range captures {
-		if c.Kind == "ip" {
-			args = append(args, filepath.Join(filepath.Dir(dir), c.File))
-		}
-	}
-	if out, err := exec.Command(exe, args...).CombinedOutput(); err != nil {
-		t.Logf("mergecap: %v: %s", err, out) // what it wrote before is there
-	}
-	return merged
-}
-
 func toText(v any) string {
 	switch v := v.(type) {
 	case int:
@@ -234,11 +180,7 @@ func tunnelled(protocols string) bool {
 // tshark cuts them out of the frame; nil where there is none.
 func rawPackets(t *testing.T, file string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		out, err := exec.Command("tshark", "-n", "-r", file, "-T", "jsonraw", "-j", "frame_raw ip_raw ipv6_raw").Output()
-		if err != nil {
-			t.Logf("tshark: %v", err)
-		}
-		dec := json.NewDecoder(bytes.NewReader(out))
+		dec := json.NewDecoder(bytes.NewReader(judge.Tshark(t, file, "-T", "jsonraw", "-j", "frame_raw ip_raw ipv6_raw")))
 		if _, err := dec.Token(); err != nil {
 			t.Fatal(err)
 		}

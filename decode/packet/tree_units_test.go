@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 )
 
@@ -194,7 +195,7 @@ func TestCaptureSpans(t *testing.T) {
 	} {
 		var pkts [][]byte
 		p := packet.NewParser()
-		for b := range rawPackets(t, shared(t, "captures/"+c.file)) {
+		for b := range rawPackets(t, judge.Shared(t, "captures", c.file)) {
 			var f packet.Facts
 			if p.Facts(b, &f); b != nil && f.App.String()+"." == c.prefix {
 				pkts = append(pkts, b)

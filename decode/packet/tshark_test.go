@@ -1,67 +1,31 @@
 package packet_test
 
 import (
-	"bytes"
-	"encoding/binary"
 	"encoding/xml"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 )
 
-// tshark runs tshark over a file and returns the fields of each frame. Flows
-// are left out of its analysis: they are no concern of this package.
+// tshark returns tshark's fields of each frame of a file. Flows are left out
+// of its analysis: they are no concern of this package.
 func tshark(t *testing.T, file string, fields ...string) [][]string {
 	t.Helper()
-	exe, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
-	args := []string{"-n", "-r", file, "-o", "tcp.analyze_sequence_numbers:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE",
-		"-T", "fields", "-E", "occurrence=f"}
-	for _, f := range fields {
-		args = append(args, "-e", f)
-	}
-	var errs bytes.Buffer
-	cmd := exec.Command(exe, args...)
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Logf("tshark: %v: %s", err, errs.String()) // it has printed what it could read
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(out)) {
-		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
-	}
-	return rows
+	return judge.Fields(t, file, []string{"-o", "tcp.analyze_sequence_numbers:FALSE", "-o", "tcp.desegment_tcp_streams:FALSE", "-E", "occurrence=f"}, fields...)
 }
 
-// writeRaw writes a classic capture file of link type RAW.
+// writeRaw writes a capture file of packets that are a second apart.
 func writeRaw(t *testing.T, pkts [][]byte) string {
 	t.Helper()
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, 0xa1b2c3d4)
-	b = le.AppendUint16(le.AppendUint16(b, 2), 4)
-	for _, v := range []uint32{0, 0, 262144, 101} {
-		b = le.AppendUint32(b, v)
-	}
+	list := make([]judge.Packet, len(pkts))
 	for i, p := range pkts {
-		for _, v := range []uint32{uint32(i), 0, uint32(len(p)), uint32(len(p))} {
-			b = le.AppendUint32(b, v)
-		}
-		b = append(b, p...)
+		list[i] = judge.Packet{Time: int64(i) * 1e9, Data: p}
 	}
-	file := filepath.Join(t.TempDir(), "raw.pcap")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return judge.WriteRaw(t, list)
 }
 
 // soundPackets is one packet of every kind that the package reads.
@@ -203,14 +167,7 @@ func TestTsharkSpans(t *testing.T) {
 // that tshark gives fields of that name, and returns how many it compared.
 func compareSpans(t *testing.T, pkts [][]byte, wanted func(name string) bool) (compared int) {
 	t.Helper()
-	exe, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
-	}
-	out, err := exec.Command(exe, "-n", "-r", writeRaw(t, pkts), "-o", "tcp.desegment_tcp_streams:FALSE", "-T", "pdml").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := judge.Tshark(t, writeRaw(t, pkts), "-o", "tcp.desegment_tcp_streams:FALSE", "-T", "pdml")
 	type element struct {
 		Name     string    `xml:"name,attr"`
 		Pos      int       `xml:"pos,attr"`

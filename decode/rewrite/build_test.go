@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tundump/capture/judge"
 	"tundump/decode/packet"
 	"tundump/decode/rewrite"
 )
@@ -152,21 +152,10 @@ func ports(t testing.TB, s string) *rewrite.PortMap {
 	return m
 }
 
-// shared returns a path in the shared folder beside the repository, which not
-// everybody has.
-func shared(t testing.TB, path string) string {
-	t.Helper()
-	path = filepath.Join("..", "..", "..", "shared", path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no shared folder: %v", err)
-	}
-	return path
-}
-
 // captured returns the IP packets in the Ethernet frames of the shared
 // captures, none above 9,000 bytes.
 func captured(t testing.TB) [][]byte {
-	files, err := filepath.Glob(filepath.Join(shared(t, "captures"), "*", "*"))
+	files, err := filepath.Glob(filepath.Join(judge.Shared(t, "captures"), "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,38 +187,11 @@ func captured(t testing.TB) [][]byte {
 // tshark returns a row of fields for each packet, checksums verified.
 func tshark(t testing.TB, pkts [][]byte, fields ...string) [][]string {
 	t.Helper()
-	exe, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("tshark is not installed")
+	list := make([]judge.Packet, len(pkts))
+	for i, p := range pkts {
+		list[i].Data = p
 	}
-	file := filepath.Join(t.TempDir(), "raw.pcap")
-	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := pcapgo.NewWriter(f)
-	err = w.WriteFileHeader(262144, layers.LinkType(101))
-	for i := 0; i < len(pkts) && err == nil; i++ {
-		err = w.WritePacket(gopacket.CaptureInfo{CaptureLength: len(pkts[i]), Length: len(pkts[i])}, pkts[i])
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-n", "-r", file, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-T", "fields"}
-	for _, name := range fields {
-		args = append(args, "-e", name)
-	}
-	out, err := exec.Command(exe, args...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows [][]string
-	for line := range strings.Lines(string(out)) {
-		rows = append(rows, strings.Split(strings.TrimRight(line, "\n"), "\t"))
-	}
+	rows := judge.Fields(t, judge.WriteRaw(t, list), []string{"-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"}, fields...)
 	if len(rows) != len(pkts) {
 		t.Fatalf("tshark has %d packets of %d", len(rows), len(pkts))
 	}

@@ -7,49 +7,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/capture/pcapng"
 	"tundump/decode"
 	"tundump/decode/stream"
 )
 
-// shared returns a path in the shared folder beside the repository, which not
-// everybody has.
-func shared(tb testing.TB, path string) string {
-	tb.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			tb.Skip("go.mod not found")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path = filepath.Join(filepath.Dir(dir), "shared", path)
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("no shared folder: %v", err)
-	}
-	return path
-}
-
 // generate runs the independent generator.
 func generate(tb testing.TB, args ...string) {
 	tb.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		tb.Skip("no python3")
-	}
-	out, err := exec.Command(python, append([]string{shared(tb, "tools/stgen.py")}, args...)...).CombinedOutput()
+	out, err := judge.Python(tb.Context(), tb, "stgen.py", args...).CombinedOutput()
 	if err != nil {
 		tb.Fatalf("stgen %v: %v\n%s", args, err, out)
 	}
@@ -229,7 +201,7 @@ func TestOuterCaptures(t *testing.T) {
 	dir := t.TempDir()
 	app, ip := filepath.Join(dir, "app"), filepath.Join(dir, "ip")
 	generate(t, "app", "--synthetic", "9", app)
-	generate(t, "ip", shared(t, "captures/ntop+nDPI/telegram.pcap"), ip, "--profile", "genuine", "--limit", "400")
+	generate(t, "ip", judge.Shared(t, "captures", "ntop+nDPI", "telegram.pcap"), ip, "--profile", "genuine", "--limit", "400")
 	cases := []string{
 		"", "--ipv6", "--linktype vlan", "--linktype sll", "--linktype sll2", "--linktype null", "--linktype raw",
 		"--pcapng", "--nanos --ipv6 --linktype vlan", "--random-segments", "--mss 536", "--tso", "--ipfrag 576",

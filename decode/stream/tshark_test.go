@@ -3,31 +3,24 @@ package stream_test
 import (
 	"bytes"
 	"encoding/hex"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/decode"
 	"tundump/decode/stream"
 )
 
 // TestFollow: the bytes of each direction are those that tshark follows.
 func TestFollow(t *testing.T) {
-	tshark, err := exec.LookPath("tshark")
-	if err != nil {
-		t.Skip("no tshark")
-	}
 	dir := t.TempDir()
 	app := filepath.Join(dir, "app")
 	generate(t, "app", "--synthetic", "5", app)
 	for _, flags := range []string{"", "--reorder 0.1", "--retrans 0.1 --overlap 0.1 --wrap", "--loss 0.05 --random-segments --ipv6"} {
 		path := filepath.Join(dir, "outer"+strings.ReplaceAll(flags, " ", "")+".pcap")
 		generate(t, append([]string{"outer", app, path}, strings.Fields(flags)...)...)
-		out, err := exec.Command(tshark, "-r", path, "-q", "-z", "follow,tcp,raw,0").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := judge.Tshark(t, path, "-q", "-z", "follow,tcp,raw,0")
 		var want, got [2][]byte
 		for line := range strings.Lines(string(out)) {
 			line = strings.TrimRight(line, "\r\n")

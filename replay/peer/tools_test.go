@@ -6,47 +6,16 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/replay"
 	"tundump/replay/devicetest"
 	"tundump/replay/netstack"
 )
-
-// shared returns the path of a file beside the repository, or skips the test.
-func shared(t testing.TB, elem ...string) string {
-	t.Helper()
-	dir := must(os.Getwd())(t)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Skip("no go.mod above the test")
-		}
-		dir = filepath.Dir(dir)
-	}
-	path := filepath.Join(append([]string{filepath.Dir(dir), "shared"}, elem...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the independent tools and vectors are not here:", err)
-	}
-	return path
-}
-
-func python(t testing.TB, ctx context.Context, args ...string) *exec.Cmd {
-	t.Helper()
-	interpreter, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3:", err)
-	}
-	cmd := exec.CommandContext(ctx, interpreter, append([]string{shared(t, "tools", "stpeer.py")}, args...)...)
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	return cmd
-}
 
 // reflector is a device whose other end answers echo requests and datagrams,
 // each in its turn: the independent client wants its answers in order, which
@@ -90,7 +59,7 @@ func TestIndependentClient(t *testing.T) {
 	addr := serve(t, &Server{Device: reflector(t), Dial: newOutside(t).dial})
 	for _, dialect := range []string{"networkextension", "apple"} {
 		for _, dribble := range []string{"0", "7"} {
-			cmd := python(t, within(t), "client", "--connect", addr, "--live", "--dialect", dialect, "--dribble", dribble)
+			cmd := judge.Python(within(t), t, "stpeer.py", "client", "--connect", addr, "--live", "--dialect", dialect, "--dribble", dribble)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", dialect, err, out)
 			}
@@ -106,18 +75,18 @@ func TestIndependentHostileClient(t *testing.T) {
 	}
 	t.Parallel()
 	addr := serve(t, &Server{Device: reflector(t), Dial: newOutside(t).dial})
-	names := must(python(t, within(t), "chaos-list").Output())(t)
+	names := must(judge.Python(within(t), t, "stpeer.py", "chaos-list").Output())(t)
 	var cases []string
 	for _, line := range strings.Split(string(names), "\n") {
 		if f := strings.Fields(line); len(f) == 2 && f[0] != "server" && !strings.HasPrefix(f[1], "vec:") {
 			cases = append(cases, f[1])
 		}
 	}
-	out, err := python(t, within(t), "client", "--connect", addr, "--chaos", strings.Join(cases, ",")).CombinedOutput()
+	out, err := judge.Python(within(t), t, "stpeer.py", "client", "--connect", addr, "--chaos", strings.Join(cases, ",")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if out, err := python(t, within(t), "client", "--connect", addr, "--live").CombinedOutput(); err != nil {
+	if out, err := judge.Python(within(t), t, "stpeer.py", "client", "--connect", addr, "--live").CombinedOutput(); err != nil {
 		t.Fatalf("after the hostile ones: %v\n%s", err, out)
 	}
 }
@@ -127,7 +96,7 @@ func TestIndependentServer(t *testing.T) {
 	for _, dialect := range []string{"networkextension", "apple"} {
 		t.Run(dialect, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(within(t))
-			cmd := python(t, ctx, "server", "--listen", "127.0.0.1:0", "--live", "--suspend-every", "60000", "--dialect", dialect)
+			cmd := judge.Python(ctx, t, "stpeer.py", "server", "--listen", "127.0.0.1:0", "--live", "--suspend-every", "60000", "--dialect", dialect)
 			pipe := must(cmd.StdoutPipe())(t)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -168,11 +137,11 @@ func TestIndependentServer(t *testing.T) {
 // Every vector that a client could send, each in a tunnel of its own that has
 // one connection of each kind, while another tunnel goes on.
 func TestVectors(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(shared(t, "vectors"), "*.bin"))
+	files, err := filepath.Glob(filepath.Join(judge.Shared(t, "vectors"), "*.bin"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no vectors", err)
 	}
-	more := must(filepath.Glob(filepath.Join(shared(t, "vectors"), "sandwich", "*.bin")))(t)
+	more := must(filepath.Glob(filepath.Join(judge.Shared(t, "vectors"), "sandwich", "*.bin")))(t)
 	addr := serve(t, ipServer(t, newOutside(t)))
 	st, _ := connect(t, addr)
 	good := must(st.DialContext(within(t), "tcp", "192.0.2.1:80"))(t)
