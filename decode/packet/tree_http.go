@@ -77,20 +77,23 @@ func (c carried) httpBody(b []byte) Node {
 	return c.node("", fmt.Sprintf("File Data: %d byte%s", len(b), plural(len(b))), "", b)
 }
 
-// httpLine makes the nodes of the parts of a first line.
-func (c carried) httpLine(m *HTTPMessage) []Node {
-	if !m.Response {
-		return []Node{
-			c.node("http.request.method", "Request Method", safe(m.Method), m.Method),
-			c.node("http.request.uri", "Request URI", safe(m.URI), m.URI),
-			c.node("http.request.version", "Request Version", safe(m.Version), m.Version),
+// httpLine makes the nodes of the parts that a first line has.
+func (c carried) httpLine(m *HTTPMessage) (nodes []Node) {
+	part := func(name, label string, b []byte) {
+		if len(b) > 0 {
+			nodes = append(nodes, c.node(name, label, safe(b), b))
 		}
 	}
+	if !m.Response {
+		part("http.request.method", "Request Method", m.Method)
+		part("http.request.uri", "Request URI", m.URI)
+		part("http.request.version", "Request Version", m.Version)
+		return nodes
+	}
+	part("http.response.version", "Response Version", m.Version)
 	code := m.Line[min(len(m.Version)+1, len(m.Line)):]
 	code, _, _ = bytes.Cut(code, []byte{' '})
-	return []Node{
-		c.node("http.response.version", "Response Version", safe(m.Version), m.Version),
-		c.node("http.response.code", "Status Code", fmt.Sprint(m.Code), code),
-		c.node("http.response.phrase", "Response Phrase", safe(m.Phrase), m.Phrase),
-	}
+	nodes = append(nodes, c.node("http.response.code", "Status Code", fmt.Sprint(m.Code), code))
+	part("http.response.phrase", "Response Phrase", m.Phrase)
+	return nodes
 }
