@@ -69,7 +69,16 @@ func MayBeTLS(b []byte) bool {
 		_, ok := TLSRecordAt(b)
 		return ok
 	}
-	return len(b) > 0 && b[0] >= TLSChangeCipherSpec && b[0] <= TLSHeartbeat && (len(b) < 2 || b[1] == 3)
+	if len(b) == 0 || b[0] < TLSChangeCipherSpec || b[0] > TLSHeartbeat {
+		return false
+	}
+	switch len(b) {
+	case 1:
+		return true
+	case 2:
+		return b[1] == 3 || b[1] == 1 || b[1] == 0x7f || b[1] == 0xfb // of tlsVersionName's
+	}
+	return tlsVersionName(binary.BigEndian.Uint16(b[1:])) != "" && (len(b) < 4 || int(b[3])<<8 <= maxTLSRecord)
 }
 
 // looksLikeTLS is whether b begins with a record that is beyond doubt, on any
