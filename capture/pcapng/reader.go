@@ -35,6 +35,7 @@ func (b *Block) Packet(p *Packet) error { return b.section.Packet(b.Raw, p) }
 // holds no more memory than twice what has arrived of one block.
 type Reader struct {
 	r       io.Reader
+	before  func(held []byte, offset int64) error
 	buf     []byte
 	next    int   // buf[next:] is not handed out yet
 	offset  int64 // of buf[next] in the file
@@ -50,6 +51,12 @@ const readSize = 256 << 10
 // NewReader returns a reader over r, which it reads ahead of. Give it no
 // buffered reader: it buffers by itself.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r} }
+
+// BeforeRead has f be called before each read of the stream: with the bytes of
+// the blocks that were handed out since the last read, and maybe of some before
+// them, and where in the file they begin. They are valid until f returns; an
+// error of f's is Next's.
+func (r *Reader) BeforeRead(f func(held []byte, offset int64) error) { r.before = f }
 
 // Offset is the end of the last block that Next handed out: the length up to
 // which the file is sound.
@@ -226,6 +233,11 @@ func (r *Reader) peek(n int) ([]byte, error) {
 // fill reads once. The buffer grows by what has arrived, not by what a block
 // claims.
 func (r *Reader) fill() error {
+	if r.before != nil {
+		if err := r.before(r.buf[:r.next], r.offset-int64(r.next)); err != nil {
+			return err
+		}
+	}
 	if r.next > 0 && len(r.buf) == cap(r.buf) {
 		r.buf = r.buf[:copy(r.buf, r.buf[r.next:])]
 		r.next = 0

@@ -41,6 +41,9 @@ type Options struct {
 	Ports []uint16
 	// Bare takes IP packets as they are, without looking for tunnels.
 	Bare bool
+	// InOrder says that the rows will be read in order, once and by one
+	// goroutine, as a session does: see store.OpenInOrder.
+	InOrder bool
 }
 
 // NoTunnelError says that a capture was read to its end and no tunnel was

@@ -38,7 +38,8 @@ type Capture struct {
 // standard input. It returns as soon as there is a row, or at the end; for
 // what is no regular file as soon as its first bytes say what it is. One
 // goroutine reads, which ends with the
-// capture or at Close; Close does not wait for a read that nothing ends.
+// capture or at Close; Close does not wait for a read that nothing ends. With
+// Options.InOrder it may be that of who waits for rows.
 //
 // A capture of link type RAW in which there is no tunnel is one of bare
 // packets and becomes that, at its end if it is a pipe. Any other without a
@@ -52,7 +53,7 @@ func Open(path string, o Options) (*Capture, error) {
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	own, r, err := openOwn(path, src, r)
+	own, r, err := openOwn(path, src, r, o)
 	if own != nil || err != nil {
 		return own, err
 	}
@@ -61,9 +62,13 @@ func Open(path string, o Options) (*Capture, error) {
 
 // openOwn opens a capture of tundump's. It returns nil, and a reader that
 // begins at the beginning, for any other.
-func openOwn(path string, src *source, r io.Reader) (*Capture, io.Reader, error) {
+func openOwn(path string, src *source, r io.Reader, o Options) (*Capture, io.Reader, error) {
 	if src.regular && !src.packed {
-		st, err := store.Open(path)
+		open := store.Open
+		if o.InOrder {
+			open = store.OpenInOrder
+		}
+		st, err := open(path)
 		switch {
 		case err == nil && (st.Len() > 0 || emptyOwn(r)):
 			return &Capture{store: st, size: src.size}, nil, src.Close()

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"testing"
 
 	"tundump/capture/pcapng"
@@ -59,6 +60,9 @@ func FuzzOpen(f *testing.F) {
 		if st.Len() > len(b)/8 {
 			t.Errorf("%d rows in %d bytes", st.Len(), len(b))
 		}
+		ordered := store.OpenBytesInOrder(b)
+		defer ordered.Close()
+		r := ordered.Reader()
 		buf := make([]byte, 4096)
 		for i := range st.Len() {
 			e := st.Entry(i)
@@ -70,9 +74,15 @@ func FuzzOpen(f *testing.F) {
 			if err != nil || !bytes.Equal(ev.Raw, again.Raw) || ev.Kind != e.Kind || ev.Tunnel != e.Tunnel || ev.Dir != e.Dir || ev.Flags != e.Flags {
 				t.Fatalf("row %d: %+v, then %+v, entry %+v, %v", i, ev, again, e, err)
 			}
+			if ev2, err := inOrder(ordered, r, i); err != nil || !bytes.Equal(ev.Raw, ev2.Raw) || ev2.Kind != ev.Kind {
+				t.Fatalf("row %d in order: %+v, not %+v, %v", i, ev2, ev, err)
+			}
 			if len(ev.Raw) > len(b) || ev.Raw != nil && len(ev.Raw) != int(e.Len) {
 				t.Fatalf("row %d has %d bytes, its entry says %d", i, len(ev.Raw), e.Len)
 			}
+		}
+		if _, err := ordered.Wait(t.Context(), st.Len()); err == nil || ordered.Len() != st.Len() || fmt.Sprint(ordered.Err(), ordered.Warnings(), ordered.Losses()) != fmt.Sprint(st.Err(), st.Warnings(), st.Losses()) {
+			t.Errorf("in order: %v, %d rows, %v", err, ordered.Len(), ordered.Warnings())
 		}
 	})
 }

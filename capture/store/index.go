@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"tundump/capture/pcapng"
 	"tundump/decode"
@@ -26,9 +27,9 @@ type indexer struct {
 	s    *Store
 	w    Writer
 	g    *segment
-	src  io.Reader
 	r    *pcapng.Reader
 	name string
+	more func(struct{}) bool // hands over to who waits for rows; nil: nobody does
 
 	block  pcapng.Block
 	packet pcapng.Packet
@@ -231,11 +232,22 @@ func (x *indexer) abandon() {
 	}
 }
 
-// Read reads on for x.r, which asks only when it has handed out all that it
-// had: the moment to show what was found.
-func (x *indexer) Read(b []byte) (int, error) {
+// shown lets readers see the rows that were found in held, the bytes at an
+// offset of the file, before more are read.
+func (x *indexer) shown(held []byte, offset int64) error {
 	x.publish()
-	return x.src.Read(b)
+	if x.more == nil {
+		return nil
+	}
+	p := &x.s.piece
+	p.number++
+	p.file, p.offset, p.bytes = x.g.file, offset, held
+	more := x.more(struct{}{})
+	*p = piece{number: p.number + 1} // it is read over now
+	if !more {
+		return os.ErrClosed
+	}
+	return nil
 }
 
 func (x *indexer) publish() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 
 	"tundump/capture/pcapng"
@@ -20,7 +21,16 @@ import (
 // The error says why the file cannot be used; it is [ErrForeign] for a capture
 // of somebody else's. A file that is cut or damaged is opened up to there: see
 // [Store.Warnings].
-func Open(path string) (*Store, error) {
+func Open(path string) (*Store, error) { return open(path, (*Store).indexInBackground) }
+
+// OpenInOrder opens a capture as Open does, for one goroutine that reads its
+// rows in order and once, with a [Reader]: Wait indexes as far as it is asked
+// to, and the Reader finds the rows in what that has read, so that the file is
+// read once. Rows are complete, and Done is closed, when Wait has said so.
+// "-" and what is no regular file is opened as by Open.
+func OpenInOrder(path string) (*Store, error) { return open(path, (*Store).indexInOrder) }
+
+func open(path string, index func(*Store, *indexer)) (*Store, error) {
 	if path == "-" {
 		return OpenReader(os.Stdin, "standard input")
 	}
@@ -39,15 +49,27 @@ func Open(path string) (*Store, error) {
 	}
 	s := newStore()
 	x := s.indexer(f, io.NewSectionReader(f, 0, 1<<62), path)
+	index(s, x)
+	if _, err := s.Wait(context.Background(), 0); err != nil && err != io.EOF {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) indexInBackground(x *indexer) {
 	s.indexing.Add(1)
 	go func() {
 		defer s.indexing.Done()
 		x.run()
 	}()
-	if _, err := s.Wait(context.Background(), 0); err != nil && err != io.EOF {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+}
+
+// indexInOrder has x run while somebody is in Wait, and only then.
+func (s *Store) indexInOrder(x *indexer) {
+	s.index, s.stopIndex = iter.Pull(func(more func(struct{}) bool) {
+		x.more = more
+		x.run()
+	})
 }
 
 // openError leaves out the path that an fs.PathError repeats.
@@ -82,7 +104,7 @@ func OpenReader(r io.Reader, name string) (*Store, error) {
 func (s *Store) indexer(f file, r io.Reader, name string) *indexer {
 	g := &segment{file: f}
 	s.segments = []*segment{g}
-	x := &indexer{s: s, w: Writer{s}, g: g, src: r, name: name}
-	x.r = pcapng.NewReader(x)
+	x := &indexer{s: s, w: Writer{s}, g: g, r: pcapng.NewReader(r), name: name}
+	x.r.BeforeRead(x.shown)
 	return x
 }

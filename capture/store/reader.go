@@ -27,15 +27,17 @@ type Reader struct {
 	packet pcapng.Packet
 	file   file
 	offset int64  // of window in file
-	done   int64  // bytes of window that rows have been made of, in place
+	done   int64  // bytes of window up to which a row was put together in place
 	window []byte // what was read
-	buf    []byte // window's memory, and more
+	buf    []byte // memory for it, and more
+	piece  int    // the last one that was taken for window
 }
 
 // Reader returns a Reader of the store's rows.
 func (s *Store) Reader() *Reader { return &Reader{s: s} }
 
-// At returns row i. The event's Raw is valid until the next call. The errors
+// At returns row i. The event's Raw is valid until the next call, and of a
+// store that is indexed in order until Wait is called. The errors
 // are those of [Store.At].
 func (r *Reader) At(i int) (decode.Event, error) {
 	e, g, err := r.s.find(i)
@@ -56,14 +58,20 @@ func (r *Reader) read(g *segment, e *Entry) (decode.Event, error) {
 	if err != nil {
 		return decode.Event{}, err
 	}
+	if _, n, _ := section.Cut(b); n < len(b) { // of several blocks
+		r.done = e.End() - r.offset
+	}
 	return assemble(&section, b, e, &r.packet)
 }
 
 // bytes returns n bytes at an offset, or those that are there. They may be
 // written to.
 func (r *Reader) bytes(f file, offset int64, n int) ([]byte, error) {
+	if p := &r.s.piece; p.number != r.piece {
+		r.piece = p.number
+		r.file, r.offset, r.window, r.done = p.file, p.offset, p.bytes, 0
+	}
 	if at := offset - r.offset; f == r.file && at >= r.done && at+int64(n) <= int64(len(r.window)) {
-		r.done = at + int64(n)
 		return r.window[at:][:n:n], nil
 	}
 	if size := max(n, readAhead); cap(r.buf) < size || cap(r.buf) > 16*size {
@@ -75,6 +83,6 @@ func (r *Reader) bytes(f file, offset int64, n int) ([]byte, error) {
 		return nil, err
 	}
 	n = min(n, got)
-	r.file, r.offset, r.window, r.done = f, offset, r.buf[:got], int64(n)
+	r.file, r.offset, r.window, r.done = f, offset, r.buf[:got], 0
 	return r.window[:n:n], nil
 }

@@ -35,6 +35,19 @@ type Store struct {
 	finish   sync.Once
 	indexing sync.WaitGroup
 	stop     atomic.Bool // the indexer should end
+
+	// Of a store that is indexed in order; for who waits and reads:
+	index     func() (struct{}, bool) // indexes on; false at the end
+	stopIndex func()
+	piece     piece
+}
+
+// piece is what the indexing has read of a file and has not read over yet.
+type piece struct {
+	number int // which it is, from 1
+	file   file
+	offset int64
+	bytes  []byte
 }
 
 // file is what rows lie in.
@@ -83,6 +96,11 @@ func (s *Store) Wait(ctx context.Context, n int) (int, error) {
 	for {
 		if l := s.Len(); l > n {
 			return l, nil
+		}
+		if s.index != nil && ctx.Err() == nil {
+			if _, more := s.index(); more {
+				continue
+			}
 		}
 		wake, err := s.subscribe(n)
 		if wake == nil {
@@ -195,6 +213,9 @@ func (s *Store) Close() error {
 	s.stop.Store(true)
 	s.end(os.ErrClosed)
 	s.indexing.Wait()
+	if s.stopIndex != nil {
+		s.stopIndex()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error

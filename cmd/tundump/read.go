@@ -58,6 +58,7 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags, source *so
 	if err != nil {
 		return err
 	}
+	so.InOrder = true
 	p := print.printer(cmd.OutOrStdout(), po)
 	for _, path := range files {
 		sum, lost, err := readFile(cmd, path, so, p)
