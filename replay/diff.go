@@ -120,7 +120,8 @@ type differ struct {
 func (d *differ) second(b Source) error {
 	c := newCompiler(b, d.plan.opt)
 	c.Plan.seed, c.keyer = d.plan.seed, newKeyer(d.plan.seed)
-	c.keyer.loose = true
+	c.keyer.loose, c.keyer.opened = true, make(map[flowKey]uint64)
+	d.match.keyer.opened = c.keyer.opened // it looks at the answers
 	c.seen = d.take
 	for i := range b.Len() {
 		ev, err := b.At(i, c.buf)

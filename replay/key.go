@@ -33,7 +33,8 @@ type key uint64
 // keyer computes keys and sums. It is for one goroutine.
 type keyer struct {
 	seed   maphash.Seed
-	loose  bool // what one recording has and another has not is left out: see Diff
+	loose  bool               // what one recording has and another has not is left out: see Diff
+	opened map[flowKey]uint64 // loose: what connections were opened for
 	parser *packet.Parser
 	dns    packet.DNSMessage
 	quoted packet.Facts
@@ -173,13 +174,44 @@ func (k *keyer) message(tunnel uint32, m *decode.Message) (key, class) {
 	}
 	b[0] = byte(messageClass)
 	binary.LittleEndian.PutUint32(b[1:], tunnel)
-	if !k.loose {
-		binary.LittleEndian.PutUint64(b[5:], uint64(m.Identifier))
+	id := uint64(m.Identifier)
+	if k.loose {
+		id = k.purpose(tunnel, m)
 	}
+	binary.LittleEndian.PutUint64(b[5:], id)
 	binary.LittleEndian.PutUint64(b[13:], uint64(what))
 	k.hash.Reset()
 	k.hash.Write(b[:])
 	return key(k.hash.Sum64()), messageClass
+}
+
+// purpose is what a connection was opened for, which stands for its identifier
+// where those differ.
+func (k *keyer) purpose(tunnel uint32, m *decode.Message) uint64 {
+	if !m.HasIdentifier {
+		return 0
+	}
+	c := flowKey{tunnel: tunnel, id: m.Identifier}
+	if m.Command != decode.Open {
+		return k.opened[c]
+	}
+	k.hash.Reset()
+	for _, key := range [...]decode.Key{decode.KeyTunnelType, decode.KeyAppProxyFlowType, decode.KeyPort} {
+		n, _ := m.Int(key)
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], uint64(n))
+		k.hash.Write(b[:])
+	}
+	host, _ := m.Host()
+	k.hash.WriteString(host)
+	p := k.hash.Sum64()
+	if k.opened == nil {
+		k.opened = make(map[flowKey]uint64)
+	}
+	if _, known := k.opened[c]; known || len(k.opened) < maxFlows {
+		k.opened[c] = p
+	}
+	return p
 }
 
 // sum hashes what the comparison looks at by default: two packets of equal

@@ -91,6 +91,9 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 	if err != nil {
 		return errors.Join(usage(listenError(f.client.listen, err)), tap.close())
 	}
+	if tap.wire != nil {
+		ln = wireListener{ln, tap.wire}
+	}
 	begin := time.Now()
 	err = f.serveRecorded(cmd, p, recorded, conf, ln, tap.packets)
 	recorded.Wait()

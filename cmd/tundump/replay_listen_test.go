@@ -39,12 +39,16 @@ func TestReplayListen(t *testing.T) {
 	fetchPages(through)
 	proxy.end(t)
 
-	recorded := start(t, "replay", file, "--listen", "127.0.0.1:0")
+	again := filepath.Join(t.TempDir(), "again.pcapng")
+	recorded := start(t, "replay", file, "--listen", "127.0.0.1:0", "-w", again)
 	addr := recorded.wait(t, `as a server on (\S+):`)
 	fetchPages(addr)
 	recorded.end(t) // the verdict: nothing was otherwise
 	if out := recorded.stdout.String(); !strings.Contains(out, "connections  2, 2 as recorded") || !strings.Contains(out, "not asked    0 of") {
 		t.Error(out)
+	}
+	if out, err := diffed(t, file, again); err != nil {
+		t.Errorf("diff: %v\n%s", err, out)
 	}
 
 	t.Run("Unmatched", func(t *testing.T) {

@@ -22,7 +22,7 @@ type reportFlags struct {
 }
 
 func (r *reportFlags) register(f *pflag.FlagSet) {
-	f.StringVarP(&r.capture, "write", "w", "", "write what was sent and what came as a capture (pcapng) of bare packets")
+	f.StringVarP(&r.capture, "write", "w", "", "write what was sent and what came as a capture (pcapng): bare packets, or with --to and --listen the tunnel")
 	f.StringArrayVar(&r.reports, "report", nil, "write a report, json=FILE or junit=FILE; repeatable")
 	f.BoolVarP(&r.quiet, "quiet", "q", false, "print no differences, only the summary")
 }
@@ -51,14 +51,19 @@ func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
 	if t.recorder, err = record.New(o); err != nil {
 		return nil, usage(fmt.Errorf("replay: -w: %w", err))
 	}
+	if p.flags.server.to != "" || p.flags.client.listen != "" {
+		t.wire = &wireTap{tap: t.recorder}
+	}
 	return t, nil
 }
 
-// replayTap counts what is sent and what comes, and records it as bare
-// packets. Its methods may be called by several goroutines.
+// replayTap counts what is sent and what comes, and records it: as bare
+// packets, or where there is a wire, the tunnel. Its methods may be called by
+// several goroutines.
 type replayTap struct {
 	dir      decode.Direction
 	recorder *record.Recorder // nil: nothing is recorded
+	wire     *wireTap         // nil: packets are recorded as they are
 	sent     atomic.Int64
 	bytes    atomic.Int64
 	received atomic.Int64
@@ -76,7 +81,7 @@ func (t *replayTap) packets(sent bool, pkts [][]byte) {
 	} else {
 		t.received.Add(int64(len(pkts)))
 	}
-	if t.recorder == nil {
+	if t.recorder == nil || t.wire != nil {
 		return
 	}
 	dir := t.dir

@@ -108,7 +108,13 @@ func (f *replayFlags) overServer(cmd *cobra.Command, p *played) error {
 		return err
 	}
 	player := peer.NewPlayer(peer.PlayerConfig{
-		Dial:    func(ctx context.Context) (net.Conn, error) { return dialServer(ctx, f.server.to) },
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			c, err := dialServer(ctx, f.server.to)
+			if err != nil || tap.wire == nil {
+				return c, err
+			}
+			return tap.wire.client(c), nil
+		},
 		Tunnels: p.plan.Tunnels,
 		Map:     p.mapper.addr,
 		Stack: func(addrs []netip.Prefix) (peer.FlowStack, error) {

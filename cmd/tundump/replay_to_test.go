@@ -259,9 +259,14 @@ func TestReplayToServer(t *testing.T) {
 	world := startBackend(t, "")
 	file := recordThrough(t, world.serve(t), true, usePhone)
 	for _, pace := range []string{"answer", "recorded"} {
-		j, err := replayJSON(t, file, "--to", world.serve(t), "--pace", pace)
+		again := filepath.Join(t.TempDir(), "again.pcapng")
+		j, err := replayJSON(t, file, "--to", world.serve(t), "--pace", pace, "-w", again)
 		if err != nil || !j.Same || j.Total != 0 || j.Extra != 0 || j.Answered != j.Expected || j.Expected < 2+5+6+3+4 {
 			t.Errorf("--pace %s: %v: %+v", pace, err, j)
+		}
+		// Recorded again, it lacks the TCP that was left out, and nothing else.
+		if out, err := diffed(t, file, again); exitCode(err) != 1 || !strings.Contains(out, "! missing: packet 23\n    recorded  10.8.0.2 > 192.0.2.99 TCP") || !strings.Contains(out, "\ndifferences     1 ") {
+			t.Errorf("diff: %v\n%s", err, out)
 		}
 	}
 	t.Run("TwoChanges", func(t *testing.T) {
@@ -269,7 +274,11 @@ func TestReplayToServer(t *testing.T) {
 		other := startBackend(t, plistWith(`<key>DNS</key><dict><key>Servers</key><array><string>10.8.0.1</string><string>fd00:8::1</string></array><key>SearchDomains</key><array><string>changed.test</string></array></dict>`))
 		other.odd.Store(true)
 		junit := filepath.Join(t.TempDir(), "junit.xml")
-		j, err := replayJSON(t, file, "--to", other.serve(t), "--pace", "answer", "--report", "junit="+junit, "--tunnel", "1")
+		again := filepath.Join(t.TempDir(), "again.pcapng")
+		j, err := replayJSON(t, file, "--to", other.serve(t), "--pace", "answer", "--report", "junit="+junit, "--tunnel", "1", "-w", again)
+		if out, err := diffed(t, file, again); exitCode(err) != 1 || !strings.Contains(out, `DNS.SearchDomains: recorded [], now ["changed.test"]`) || !strings.Contains(out, "dns.a: recorded 192.0.2.3, now 198.0.2.3") {
+			t.Errorf("diff: %v\n%s", err, out)
+		}
 		if err == nil || exitCode(err) != 1 {
 			t.Errorf("exit %d: %v", exitCode(err), err)
 		}
@@ -295,6 +304,16 @@ func TestReplayToServer(t *testing.T) {
 			t.Errorf("junit: %v: %d failures", err, suite.Failures)
 		}
 	})
+}
+
+// diffed compares two captures.
+func diffed(t *testing.T, a, b string) (out string, err error) {
+	t.Helper()
+	p := start(t, "diff", a, b)
+	for range p.lines {
+	}
+	err = <-p.done
+	return p.stdout.String(), err
 }
 
 // plistWith is the default configuration with something in addition.
@@ -455,8 +474,12 @@ func TestReplayFlows(t *testing.T) {
 	if err != nil || !j.Same || j.Flows != 0 || j.Answered != j.Expected {
 		t.Errorf("without --flows: %v: %+v", err, j)
 	}
-	j, err = replayJSON(t, file, "--to", addr, "--flows", "--pace", "answer")
+	again := filepath.Join(t.TempDir(), "again.pcapng")
+	j, err = replayJSON(t, file, "--to", addr, "--flows", "--pace", "answer", "-w", again)
 	if err != nil || !j.Same || j.Flows != 4 || j.FlowsSame != 4 || j.FlowBytes[0] < demoBulk || j.FlowBytes[1] < demoBulk || j.Answered != j.Expected || j.Expected < 3 {
 		t.Errorf("%v: %+v", err, j)
+	}
+	if out, err := diffed(t, file, again); err != nil || !strings.Contains(out, "flows           4  ") {
+		t.Errorf("diff: %v\n%s", err, out)
 	}
 }
