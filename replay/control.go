@@ -13,6 +13,8 @@ type Controller struct {
 	at      atomic.Int64
 	loop    atomic.Int64
 
+	answered, different atomic.Int64
+
 	mu     sync.Mutex
 	paused bool
 	steps  int
@@ -64,6 +66,12 @@ func (c *Controller) Paused() bool {
 // Position returns the step that is sent next, and how many loops are over.
 func (c *Controller) Position() (step, loops int) {
 	return int(c.at.Load()), int(c.loop.Load())
+}
+
+// Answers returns how many of the expected answers have come so far, of all
+// loops, and how many of them are different; extra ones count as different.
+func (c *Controller) Answers() (answered, different int64) {
+	return c.answered.Load(), c.different.Load()
 }
 
 func (c *Controller) change(f func()) {

@@ -74,6 +74,8 @@ func (m *matcher) take(items []Item, now time.Time) {
 	for _, it := range items {
 		matched = m.one(it, now) || matched
 	}
+	m.plan.Control.answered.Store(m.report.Answered)
+	m.plan.Control.different.Store(m.report.Changed + m.report.Extra)
 	m.mu.Unlock()
 	if matched {
 		select {

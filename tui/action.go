@@ -29,7 +29,7 @@ func act(group, name string, where keys.Where, hint, doc string, do func(m *Mode
 // table is all that can be done, in the order of the help.
 func table() []action {
 	var out []action
-	for _, part := range [][]action{viewActions(), moveActions(), findActions(), noteActions(), streamActions(), lookActions(), fileActions(), programActions(), promptActions()} {
+	for _, part := range [][]action{viewActions(), moveActions(), findActions(), noteActions(), streamActions(), lookActions(), fileActions(), playActions(), programActions(), promptActions()} {
 		out = append(out, part...)
 	}
 	return out

@@ -25,8 +25,14 @@ func (n notesMsg) take(m *Model) tea.Cmd {
 	switch {
 	case n.err != nil && !errors.Is(n.err, ErrNotHere):
 		m.fail("reading notes", n.err)
-	case n.err == nil && len(n.s.notes.Messages)+len(n.s.notes.Packets) == 0:
-		n.s.notes = n.notes
+	case n.err == nil:
+		for _, l := range []List{Messages, Packets} {
+			for number, note := range n.notes.Of(l) {
+				if _, changed := n.s.notes.Of(l)[number]; !changed {
+					n.s.setNote(l, number, note)
+				}
+			}
+		}
 	}
 	return nil
 }

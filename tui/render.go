@@ -129,6 +129,9 @@ func (m *Model) status() string {
 			l.Put(style, "   "+text)
 		}
 	}
+	if n.Playing != nil {
+		part(playing(n.Playing))
+	}
 	part(paint.Plain, count(n.Tunnels, "tunnel"))
 	packets := count(int64(n.Packets.Len()), "packet")
 	if n.Live {

@@ -143,6 +143,8 @@ type Snapshot struct {
 	// Forgotten counts flows that were given up to keep memory bounded.
 	Forgotten int64
 
+	Playing *Playback // of a replay; nil if nothing is being played
+
 	First, Last int64 // times of the first and the last event, in nanoseconds since the Unix epoch; 0 without events
 }
 

@@ -33,6 +33,7 @@ type replayFlags struct {
 	change   changeFlags
 	compare  compareFlags
 	report   reportFlags
+	ui       uiFlags
 	log      logFlags
 }
 
@@ -102,6 +103,7 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	f.compare.register(fl)
 	f.report.register(fl)
 	f.source.register(fl)
+	fl.BoolVar(&f.ui.on, "tui", false, "show what is played, what comes and the recording in the terminal UI, until q; P pauses, . steps, ( and ) change the speed, R goes to a row")
 	f.log.register(fl)
 	return c
 }
@@ -135,16 +137,24 @@ type played struct {
 	dir     decode.Direction
 	mapper  *mapper
 	plan    *replay.Plan
+	pace    replay.Pace
+	options sniff.Options
+	held    *heldLog // of the terminal UI; nil without one
 	log     *slog.Logger
 }
 
 func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	file := f.takeFile(args)
+	held, err := f.ui.start(cmd, false, &recordFlags{path: f.report.capture})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, held.release()) }()
 	log, err := f.log.logger(cmd)
 	if err != nil {
 		return err
 	}
-	p := &played{flags: f, file: file, log: log}
+	p := &played{flags: f, file: file, log: log, held: held}
 	if p.mapper, err = f.change.mapper(); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
@@ -211,11 +221,11 @@ func (f *replayFlags) check(p *played) error {
 
 // open reads the whole capture.
 func (p *played) open(ctx context.Context) error {
-	o, err := p.flags.source.options()
-	if err != nil {
+	var err error
+	if p.options, err = p.flags.source.options(); err != nil {
 		return err
 	}
-	if p.capture, err = sniff.Open(p.file, o); err != nil {
+	if p.capture, err = sniff.Open(p.file, p.options); err != nil {
 		return usage(err)
 	}
 	select {
@@ -240,16 +250,22 @@ func (r rowsFrom) At(i int, buf []byte) (decode.Event, error) {
 	return r.Source.At(r.first+i, buf)
 }
 
+// rows are those of the capture.
+func (p *played) rows() rowsFrom {
+	st := p.capture.Store()
+	return rowsFrom{st, st.First()}
+}
+
 // compile makes the plan. Nothing is sent of what is larger than mtu.
 func (p *played) compile(mtu int) error {
 	f := p.flags
-	st := p.capture.Store()
-	src := rowsFrom{st, st.First()}
+	src := p.rows()
 	o := replay.Options{Dir: p.dir, Tunnel: f.tunnel, MTU: mtu, Wait: f.compare.wait, Late: f.compare.late}
 	var err error
 	if o.Pace, err = f.pace.options(); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
+	p.pace = o.Pace
 	if o.Rules, err = replay.NewRules(f.compare.ignore, f.compare.match); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
@@ -283,13 +299,25 @@ func sender(dir decode.Direction) string {
 
 // play sends, compares and reports.
 func (p *played) play(cmd *cobra.Command, peer replay.Peer, tap *replayTap) error {
-	f := p.flags
-	ctx := cmd.Context()
-	stop := f.pace.steer(ctx, cmd, p.plan.Control, tap)
-	report, err := replay.Play(ctx, p.plan, peer)
-	stop()
+	return p.shown(cmd, tap, func(ctx context.Context) (replay.Report, error) {
+		stop := p.flags.pace.steer(ctx, cmd, p.plan.Control, tap, p.held != nil)
+		defer stop()
+		return replay.Play(ctx, p.plan, peer)
+	})
+}
+
+// shown runs what plays, behind a screen if there is to be one, and reports.
+func (p *played) shown(cmd *cobra.Command, tap *replayTap, play func(context.Context) (replay.Report, error)) error {
+	var report replay.Report
+	var err error
+	if p.held != nil {
+		report, err = newReplayScreen(p, tap).show(cmd, tap, play)
+		err = errors.Join(err, p.held.release())
+	} else {
+		report, err = play(cmd.Context())
+	}
 	err = errors.Join(err, tap.close())
-	return f.report.write(cmd, p, &report, err)
+	return p.flags.report.write(cmd, p, &report, err)
 }
 
 // announce says in one line what is sent where, before it is.

@@ -68,8 +68,7 @@ func (c *clientFlags) check(f *replayFlags) error {
 // overClients is the recorded server until an interrupt, or the end of the
 // first client.
 func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
-	st := p.capture.Store()
-	src := rowsFrom{st, st.First()}
+	src := p.rows()
 	o := replay.Options{Tunnel: f.tunnel, Rewrite: p.mapper.rewrite(decode.ServerToClient)}
 	if o.Rules, err = replay.NewRules(f.compare.ignore, f.compare.match); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
@@ -94,18 +93,19 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 	if tap.wire != nil {
 		ln = wireListener{ln, tap.wire}
 	}
-	begin := time.Now()
-	err = f.serveRecorded(cmd, p, recorded, conf, ln, tap.packets)
-	recorded.Wait()
-	report := recorded.Report()
-	report.Elapsed = time.Since(begin)
-	err = errors.Join(err, tap.close())
-	return f.report.write(cmd, p, &report, err)
+	return p.shown(cmd, tap, func(ctx context.Context) (replay.Report, error) {
+		begin := time.Now()
+		err := f.serveRecorded(ctx, cmd, p, recorded, conf, ln, tap.packets)
+		recorded.Wait()
+		report := recorded.Report()
+		report.Elapsed = time.Since(begin)
+		return report, err
+	})
 }
 
 // serveRecorded serves until an interrupt, or with --once the first client's
 // end.
-func (f *replayFlags) serveRecorded(cmd *cobra.Command, p *played, recorded *replay.Responder, conf *peer.Configuration, ln net.Listener, tap func(bool, [][]byte)) error {
+func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *played, recorded *replay.Responder, conf *peer.Configuration, ln net.Listener, tap func(bool, [][]byte)) error {
 	next := f.client.next()
 	stack, err := netstack.New(netstack.Config{
 		MTU: 1500, Flows: 1 << 16, FlowsPerSource: 1 << 16, Logger: p.log,
@@ -118,7 +118,7 @@ func (f *replayFlags) serveRecorded(cmd *cobra.Command, p *played, recorded *rep
 	}
 	dev := &replay.ResponderDevice{Responder: recorded, Stack: stack, Unmatched: f.client.what, Tap: tap}
 	dev.Start()
-	ctx, cancel := context.WithCancel(cmd.Context())
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if f.client.once {
 		ln = &onceListener{Listener: ln, over: cancel}

@@ -13,12 +13,12 @@ import (
 )
 
 // steer lets signals and keys act on what is being played, and prints how far
-// it is if that is asked for. stop ends that.
-func (p *paceFlags) steer(ctx context.Context, cmd *cobra.Command, c *replay.Controller, tap *replayTap) (stop func()) {
+// it is if that is asked for. stop ends that. A screen has the keys for itself.
+func (p *paceFlags) steer(ctx context.Context, cmd *cobra.Command, c *replay.Controller, tap *replayTap, screen bool) (stop func()) {
 	ctx, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	signals, keys := onPause(c), func() {}
-	if p.oneByOne {
+	if p.oneByOne && !screen {
 		keys = rawKeys(cmd.InOrStdin())
 		fmt.Fprintln(cmd.ErrOrStderr(), "tundump: replay: press a key for each packet; Ctrl-C ends")
 		// It ends at the end of the input, or with the program: nothing ends a

@@ -37,10 +37,10 @@ func (r *reportFlags) check() error {
 	return nil
 }
 
-// tap opens the capture and starts counting.
+// tap opens the capture and starts counting. A screen has one, be it unnamed.
 func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
-	t := &replayTap{dir: p.dir}
-	if r.capture == "" {
+	t := &replayTap{dir: p.dir, path: r.capture}
+	if r.capture == "" && p.held == nil {
 		return t, nil
 	}
 	o := record.Options{Path: r.capture, Logger: p.log}
@@ -62,11 +62,13 @@ func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
 // several goroutines.
 type replayTap struct {
 	dir      decode.Direction
+	path     string           // of the capture; "" if it has no name
 	recorder *record.Recorder // nil: nothing is recorded
 	wire     *wireTap         // nil: packets are recorded as they are
 	sent     atomic.Int64
 	bytes    atomic.Int64
 	received atomic.Int64
+	finished bool
 
 	mu sync.Mutex // keeps the rows in order of time
 }
@@ -106,18 +108,27 @@ func (t *replayTap) packets(sent bool, pkts [][]byte) {
 	t.recorder.Offer(b)
 }
 
+// finish ends the recording, which can still be read.
+func (t *replayTap) finish() error {
+	if t.recorder == nil || t.finished {
+		return nil
+	}
+	t.finished = true
+	if err := t.recorder.Close(); err != nil {
+		return fmt.Errorf("replay: -w: %w", err)
+	}
+	return nil
+}
+
 // close ends the recording.
 func (t *replayTap) close() error {
 	if t.recorder == nil {
 		return nil
 	}
-	err := t.recorder.Close()
-	if cerr := t.recorder.Store().Close(); err == nil {
-		err = cerr
+	err := t.finish()
+	if cerr := t.recorder.Store().Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("replay: -w: %w", cerr)
 	}
 	t.recorder = nil
-	if err != nil {
-		return fmt.Errorf("replay: -w: %w", err)
-	}
-	return nil
+	return err
 }

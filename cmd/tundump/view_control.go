@@ -44,8 +44,11 @@ func (c *viewControl) closeAll() error {
 
 // source returns what tui knows as s.
 func source(s tui.Source) (*viewSource, error) {
-	if v, ok := s.(*viewSource); ok {
-		return v, nil
+	switch s := s.(type) {
+	case *viewSource:
+		return s, nil
+	case *playedSource:
+		return s.viewSource, nil
 	}
 	return nil, tui.ErrNotHere
 }

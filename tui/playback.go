@@ -1,0 +1,86 @@
+package tui
+
+import (
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/tui/keys"
+	"tundump/tui/paint"
+)
+
+// Playback is how far a replay is.
+type Playback struct {
+	Text   string // for the first line; safe
+	Paused bool
+	Over   bool // nothing more is played
+	Same   bool // if it is over: nothing was different
+}
+
+// Player is a Source of a replay: of what is played again, or of what comes of
+// it. Steer is called on a goroutine of the screen's. The error is ErrNotHere
+// for what this replay cannot do.
+type Player interface {
+	Source
+	Steer(o PlayOrder, at PlayRow) error
+}
+
+// PlayOrder is what a replay can be told.
+type PlayOrder uint8
+
+const (
+	PlayPause  PlayOrder = iota // or go on
+	PlayStep                    // send one packet, and pause
+	PlaySlower                  // half as fast
+	PlayFaster                  // twice as fast
+	PlayFrom                    // go on with that row
+)
+
+// PlayRow is a row that a replay can go on with, by its number: tunnel.msg or
+// frame.number.
+type PlayRow struct {
+	List   List
+	Number int64
+}
+
+func playActions() []action {
+	const group = "Replay"
+	steer := func(o PlayOrder) func(m *Model) tea.Cmd {
+		return func(m *Model) tea.Cmd { return m.steer(o) }
+	}
+	return []action{
+		act(group, "replay.pause", keys.Anywhere, "", "pause what is being played, or go on", steer(PlayPause), "P"),
+		act(group, "replay.step", keys.Anywhere, "", "send one packet, and pause", steer(PlayStep), "."),
+		act(group, "replay.slower", keys.Anywhere, "", "half as fast", steer(PlaySlower), "("),
+		act(group, "replay.faster", keys.Anywhere, "", "twice as fast", steer(PlayFaster), ")"),
+		act(group, "replay.from", keys.Rows, "", "in the recording: go on from the row at the cursor", steer(PlayFrom), "R"),
+	}
+}
+
+// steer has a replay do something.
+func (m *Model) steer(o PlayOrder) tea.Cmd {
+	s := m.scr()
+	p, ok := s.src.(Player)
+	if !ok || s.snap.Playing == nil {
+		m.say(paint.Caution, "nothing is being played here: tundump replay --tui does")
+		return nil
+	}
+	var at PlayRow
+	if o == PlayFrom {
+		if at.List, at.Number, ok = s.rows().noteTarget(); !ok {
+			return nil
+		}
+	}
+	return func() tea.Msg { return savedMsg{"replay", p.Steer(o, at)} }
+}
+
+// playing draws how far a replay is.
+func playing(p *Playback) (paint.Style, string) {
+	switch {
+	case p.Over && p.Same:
+		return paint.Good, "■ " + p.Text
+	case p.Over:
+		return paint.Bad, "■ " + p.Text
+	case p.Paused:
+		return paint.Caution, "‖ " + p.Text
+	}
+	return paint.Accent, "▶ " + p.Text
+}
