@@ -254,6 +254,13 @@ func TestAppendSafe(t *testing.T) {
 		"a\xc3":                    `a\xc3`,
 		"\xed\xa0\x80":             `\xed\xa0\x80`, // half a surrogate pair
 		"\ufffd":                   "\ufffd",
+		// Format characters that draw over what follows, or turn it round.
+		"\u0600\u0605\u061c\u06dd\u070f\u08e2\U000110bd\U0001bca0": `\u0600\u0605\u061c\u06dd\u070f\u08e2\U000110bd\U0001bca0`,
+		// Not to be seen, private, unassigned, no characters.
+		"\u034f\u115f\u17b4\u180e\u3164\ufe0f\uffa0": `\u034f\u115f\u17b4\u180e\u3164\ufe0f\uffa0`,
+		"\ue000\U000f0000\u0378\ufdd0\uffff":         `\ue000\U000f0000\u0378\ufdd0\uffff`,
+		// Letters, marks and digits of all scripts, spaces.
+		"العربية ١٢ עברית हिन्दी ไทย မြန်မာ ᠮᠣᠩᠭᠣᠯ 한국어 e\u0301 Ωß\u00a0\u3000½€": "العربية ١٢ עברית हिन्दी ไทย မြန်မာ ᠮᠣᠩᠭᠣᠯ 한국어 e\u0301 Ωß\u00a0\u3000½€",
 	} {
 		if got := string(packet.AppendSafe(nil, in)); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)

@@ -1,20 +1,23 @@
 package packet
 
-import "unicode/utf8"
+import (
+	"unicode"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
 // AppendSafe appends s to dst in a form that can be printed on a terminal:
 // valid UTF-8 in which nothing moves the cursor, starts an escape sequence or
-// changes the writing direction. Printable text stays as it is; so does the
-// space.
+// changes the writing direction. Letters of all scripts, with their marks,
+// digits, punctuation, symbols and spaces stay as they are.
 //
 // Written with a backslash are: the backslash itself (\\), tab, newline and
 // carriage return (\t \n \r), other control characters and bytes that are no
-// UTF-8 (\x1b, always two digits), and the characters that are invisible or
-// rearrange their neighbours (\u202e, always four digits, or \U000e0001,
-// always eight): so two different strings never look the same on account of
-// the escaping.
+// UTF-8 (\x1b, always two digits), and the characters that are invisible,
+// unassigned or rearrange their neighbours (\u202e, always four digits, or
+// \U000e0001, always eight): so two different strings never look the same on
+// account of the escaping.
 func AppendSafe[T string | []byte](dst []byte, s T) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -66,25 +69,21 @@ func appendEscapedRune(dst []byte, r rune) []byte {
 	return dst
 }
 
-// unsafeRune reports whether r, not ASCII, is a control character, invisible,
-// or changes how its neighbours are laid out.
+// unsafeRune reports whether r, not ASCII, is anything but a letter, a mark, a
+// digit, punctuation, a symbol or a space: controls, format characters (those
+// that change the direction of writing, and the signs of the U+0600 kind, which
+// draw over what follows), line separators, private and unassigned characters.
+// So are those that are meant not to be seen, whatever else they are: fillers,
+// variation selectors.
 //
-// Source: Unicode Standard Annex #9, table 4, for the directional ones.
+// Source: Unicode Standard, section 4.5 for the categories and section 5.21 for
+// what is ignorable.
 func unsafeRune(r rune) bool {
-	switch {
-	case r < 0xa0, // C1 controls
-		r == 0xad,   // soft hyphen
-		r == 0x61c,  // Arabic letter mark
-		r == 0x180e, // Mongolian vowel separator
-		r >= 0x200b && r <= 0x200f,
-		r >= 0x2028 && r <= 0x202e,
-		r >= 0x2060 && r <= 0x206f,
-		r == 0xfeff,
-		r >= 0xfff9 && r <= 0xfffb,   // interlinear annotation
-		r >= 0xe0000 && r <= 0xe0fff: // tags
-		return true
+	if r < 0x300 { // no ignorable ones but the soft hyphen, which is no print
+		return r < 0xa0 || r == 0xad
 	}
-	return false
+	return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // UnsafeRune reports whether r must not reach a terminal as it is: the
