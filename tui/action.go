@@ -46,7 +46,7 @@ func viewActions() []action {
 	docs := [views]string{"messages of the tunnels, their packets folded beneath", "packets inside the tunnels", "conversations inside the tunnels",
 		"tunnels, and the life of each", "what is wrong or worth knowing", "rates, talkers, protocols"}
 	for v := range views {
-		out = append(out, act(group, "view."+viewID[v], keys.Anywhere, "", docs[v], plainly(func(m *Model) { m.show(v) }), string(rune('1'+v))))
+		out = append(out, act(group, "view."+viewID[v], keys.Anywhere, "", docs[v], plainly(func(m *Model) { m.visit(v) }), string(rune('1'+v))))
 	}
 	return append(out,
 		act(group, "pane.next", keys.Rows|keys.Tunnels|keys.Findings, "pane", "to the next pane", plainly(func(m *Model) { m.nextPane(1) }), "tab"),
@@ -92,7 +92,7 @@ func moveActions() []action {
 func findActions() []action {
 	const group = "Filter and search"
 	return []action{
-		act(group, "filter", keys.Rows|keys.Tables, "filter", "display filter for messages and packets; a part of the text in other views", plainly((*Model).askFilter), "/"),
+		act(group, "filter", keys.Rows|keys.Tables, "filter", "display filter; for flows one of addresses, ports, streams and tunnel, or a part of the text; for tunnels and findings a part of the text", plainly((*Model).askFilter), "/"),
 		act(group, "filter.value", keys.Rows, "filter by this", "only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[2]s") }, "="),
 		act(group, "filter.and", keys.Rows, "", "of these, only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && %[2]s") }, "&"),
 		act(group, "filter.not", keys.Rows, "", "of these, only rows without the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && !(%[2]s)") }, "!"),

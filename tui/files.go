@@ -31,7 +31,7 @@ func (m *Model) pickExport() {
 	}
 	p := &picker{title: "Export to a capture file", hint: "packets with their marks and notes"}
 	add := func(label, doc string, what func() (exportWhat, error)) {
-		p.choices = append(p.choices, choice{label, "", doc, func(m *Model) tea.Cmd { m.askExport(label, what); return nil }, ""})
+		p.choices = append(p.choices, choice{label, "", doc, func(m *Model) tea.Cmd { m.askExport(label, what); return nil }, "", false})
 	}
 	if s.view == flowsView {
 		if f := s.flows.current(); f != nil {

@@ -93,6 +93,7 @@ func (m *Model) applyFilter(text string) tea.Cmd {
 // clearFilter shows all rows again.
 func (m *Model) clearFilter() tea.Cmd {
 	s := m.scr()
+	s.trail = nil
 	switch s.view {
 	case flowsView:
 		s.flows.narrow("")
@@ -124,10 +125,18 @@ func (m *Model) askNarrow() {
 		m.say(paint.Caution, "there is nothing to filter here: %s searches", m.keys.Key("search"))
 		return
 	}
-	p := newPrompt("only with the text", now, func(m *Model, text string) tea.Cmd { narrow(text); return nil })
+	label := "only with the text"
+	if s.view == flowsView {
+		label = "/ or text"
+	}
+	p := newPrompt(label, now, func(m *Model, text string) tea.Cmd { narrow(text); return nil })
 	p.top, p.marked = true, now != ""
 	p.cancel = func(*Model) { narrow(now) }
 	p.check = func(text string) verdict { narrow(text); return verdict{col: -1} }
+	if s.view == flowsView {
+		p.check = func(text string) verdict { narrow(text); return judgeFlows(text) }
+		p.complete = completeFlows
+	}
 	m.ask(p)
 }
 
@@ -149,7 +158,7 @@ func (m *Model) filterValue(format string) tea.Cmd {
 			m.say(paint.Caution, "no filter stands for this line: choose a field in the tree")
 			return nil
 		}
-		return m.applyFilter(m.join(format, n.Filter))
+		return m.narrow(m.join(format, n.Filter))
 	}
 	d := r.tree.Detail()
 	p := &picker{title: "Only rows with"}
@@ -160,7 +169,7 @@ func (m *Model) filterValue(format string) tea.Cmd {
 	}
 	add := func(name, value, text string) {
 		if text != "" {
-			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.applyFilter(m.join(format, text)) }, ""})
+			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.narrow(m.join(format, text)) }, "", false})
 		}
 	}
 	add("this flow", "", d.Flow)
@@ -218,8 +227,7 @@ func (m *Model) filterTunnel() tea.Cmd {
 	if n == 0 {
 		return nil
 	}
-	m.show(messagesView)
-	return m.applyFilter(fmt.Sprintf("tunnel.stream == %d", n))
+	return m.lead(messagesView, fmt.Sprintf("tunnel.stream == %d", n))
 }
 
 // filterOf applies the filter that get finds for the row at the cursor.
@@ -237,5 +245,12 @@ func (m *Model) filterOf(what string, get func(r *rowsView) string) tea.Cmd {
 		m.say(paint.Caution, "this row belongs to no %s", what)
 		return nil
 	}
-	return m.applyFilter(text)
+	return m.narrow(text)
+}
+
+// narrow applies a filter that an action made; the escape key comes back to the
+// one before.
+func (m *Model) narrow(text string) tea.Cmd {
+	s := m.scr()
+	return m.lead(s.view, text)
 }

@@ -39,7 +39,7 @@ func (t *findingsTab) set(findings []Finding, first int64) {
 	t.lay()
 }
 
-func (t *findingsTab) narrow(part string) { t.part = strings.ToLower(part); t.lay() }
+func (t *findingsTab) narrow(part string) { t.part = part; t.lay() }
 
 func (t *findingsTab) lay() {
 	entries := make([]pane.Entry, 0, len(t.findings))
@@ -126,9 +126,9 @@ func (m *Model) openFinding() tea.Cmd {
 	case f == nil:
 		return nil
 	case f.Filter != "":
-		m.show(view(f.List))
-		return m.applyFilter(f.Filter)
+		return m.lead(view(f.List), f.Filter)
 	case len(f.Proof) > 0:
+		m.scr().leave()
 		m.jump(view(f.List), f.Proof[0])
 	default:
 		m.say(paint.Caution, "no row shows it by itself")

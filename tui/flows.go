@@ -20,11 +20,13 @@ import (
 type flowsTab struct {
 	tab
 	table *pane.Table
+	asker *flowAsker // what they are asked, nil for a text
 	flows []Flow
 	keys  map[int64]int // of an entry, to the flow
 	by    int
 	down  bool
 	last  int64
+	width int // that it was laid for
 }
 
 // Columns of the flows.
@@ -47,22 +49,58 @@ const (
 // flowTitles are the columns in words.
 var flowTitles = [...]string{"protocol", "tunnel", "client", "server", "name", "packets up", "bytes up", "packets down", "bytes down", "rate", "round-trip time", "retransmissions", "state"}
 
+// Where there is little room, the server's column has its name, if that is
+// known, and the name's, which is left out, its address: so that both are
+// searched.
+const flowsNarrow = 122
+
+func flowColumns(width int) []pane.Column {
+	if width >= flowsNarrow {
+		return []pane.Column{
+			flowProto:       {Title: "Proto", Width: 7},
+			flowTunnel:      {Title: "T", Width: 3},
+			flowClient:      {Title: "Client", Width: 21, Min: 14, Ends: true},
+			flowServer:      {Title: "Server", Width: 21, Min: 14, Ends: true},
+			flowName:        {Title: "Name", Width: 20, Flex: true, Drop: 1},
+			flowUpPackets:   {Title: "▲ pkts", Width: 6, Right: true, Drop: 4},
+			flowUpBytes:     {Title: "▲ bytes", Width: 9, Right: true},
+			flowDownPackets: {Title: "▼ pkts", Width: 6, Right: true, Drop: 4},
+			flowDownBytes:   {Title: "▼ bytes", Width: 9, Right: true},
+			flowRate:        {Title: "Rate", Width: 8, Drop: 6},
+			flowRTT:         {Title: "RTT", Width: 6, Right: true, Drop: 5},
+			flowRetrans:     {Title: "Retr", Width: 5, Right: true, Drop: 2},
+			flowState:       {Title: "State", Width: 11, Drop: 3},
+		}
+	}
+	return []pane.Column{
+		flowProto:       {Title: "Proto", Width: 7, Min: 5},
+		flowTunnel:      {Title: "T", Width: 3, Drop: 1},
+		flowClient:      {Title: "Client", Width: 21, Min: 11, Ends: true},
+		flowServer:      {Title: "Server", Width: 40, Min: 14, Ends: true},
+		flowName:        {},
+		flowUpPackets:   {Title: "▲pkt", Width: 5, Right: true},
+		flowUpBytes:     {Title: "▲byte", Width: 6, Right: true},
+		flowDownPackets: {Title: "▼pkt", Width: 5, Right: true},
+		flowDownBytes:   {Title: "▼byte", Width: 6, Right: true},
+		flowRate:        {},
+		flowRTT:         {Title: "RTT", Width: 6, Right: true},
+		flowRetrans:     {Title: "Retr", Width: 5, Min: 4, Right: true},
+		flowState:       {Title: "State", Width: 11, Min: 7},
+	}
+}
+
 func newFlowsTab() *flowsTab {
-	return &flowsTab{by: flowDownBytes, down: true, table: pane.NewTable([]pane.Column{
-		flowProto:       {Title: "Proto", Width: 7, Min: 6},
-		flowTunnel:      {Title: "T", Width: 3},
-		flowClient:      {Title: "Client", Width: 21, Min: 14, Ends: true},
-		flowServer:      {Title: "Server", Width: 21, Min: 14, Ends: true},
-		flowName:        {Title: "Name", Width: 20, Flex: true, Drop: 1},
-		flowUpPackets:   {Title: "▲ pkts", Width: 6, Right: true, Drop: 4},
-		flowUpBytes:     {Title: "▲ bytes", Width: 9, Right: true},
-		flowDownPackets: {Title: "▼ pkts", Width: 6, Right: true, Drop: 4},
-		flowDownBytes:   {Title: "▼ bytes", Width: 9, Right: true},
-		flowRate:        {Title: "Rate", Width: 8, Drop: 6},
-		flowRTT:         {Title: "RTT", Width: 6, Right: true, Drop: 5},
-		flowRetrans:     {Title: "Retr", Width: 5, Right: true, Drop: 2},
-		flowState:       {Title: "State", Width: 11, Drop: 3},
-	}, "no flows yet")}
+	return &flowsTab{by: flowDownBytes, down: true, table: pane.NewTable(flowColumns(0), "no flows yet")}
+}
+
+// fit lays the table for a width.
+func (t *flowsTab) fit(width int) {
+	if t.width == width {
+		return
+	}
+	t.width = width
+	t.table.Columns = flowColumns(width)
+	t.lay()
 }
 
 func (t *flowsTab) set(flows []Flow, last int64) {
@@ -100,8 +138,8 @@ func (t *flowsTab) lay() {
 	entries := make([]pane.Entry, 0, len(t.flows))
 	for i := range t.flows {
 		f := &t.flows[i]
-		e := pane.Entry{Key: f.key(), Text: f.cells(t.last), Style: f.style()}
-		if t.has(e.Text) {
+		e := pane.Entry{Key: f.key(), Text: f.cells(t.last, t.width < flowsNarrow), Style: f.style()}
+		if t.shows(f, &e) {
 			t.keys[e.Key] = i
 			entries = append(entries, e)
 		}
@@ -153,7 +191,7 @@ func lastOf(v []int64) int64 {
 	return v[len(v)-1]
 }
 
-func (f *Flow) cells(last int64) []string {
+func (f *Flow) cells(last int64, narrow bool) []string {
 	proto := f.App
 	if proto == "" {
 		proto = map[packet.Transport]string{packet.TCP: "TCP", packet.UDP: "UDP"}[f.Proto]
@@ -169,9 +207,16 @@ func (f *Flow) cells(last int64) []string {
 	if f.Tunnel != 0 {
 		tunnel = strconv.FormatUint(uint64(f.Tunnel), 10)
 	}
+	server, name, packets, bytes := f.Addr[1].String(), f.Name, thousands, size
+	if narrow {
+		packets, bytes = shortCount, shortSize
+		if name != "" {
+			server, name = name, server
+		}
+	}
 	return []string{
-		proto, tunnel, f.Addr[0].String(), f.Addr[1].String(), f.Name,
-		thousands(f.Count[0].Packets), size(f.Count[0].Bytes), thousands(f.Count[1].Packets), size(f.Count[1].Bytes),
+		proto, tunnel, f.Addr[0].String(), server, name,
+		packets(f.Count[0].Packets), bytes(f.Count[0].Bytes), packets(f.Count[1].Packets), bytes(f.Count[1].Bytes),
 		paint.Spark(f.Rate, 8), rtt, retrans, f.state(last),
 	}
 }
@@ -221,6 +266,22 @@ func (f *Flow) state(last int64) string {
 	return "established"
 }
 
+var shortUnits = strings.NewReplacer(" KiB", "K", " MiB", "M", " GiB", "G", " TiB", "T", " PiB", "P", " EiB", "E", " B", "")
+
+// shortSize writes a size with its unit in one letter.
+func shortSize(n int64) string { return shortUnits.Replace(size(n)) }
+
+// shortCount writes a number in five characters.
+func shortCount(n int64) string {
+	for _, unit := range []string{"", "k", "M", "G"} {
+		if n < 10_000 {
+			return thousands(n) + unit
+		}
+		n /= 1000
+	}
+	return thousands(n) + "T"
+}
+
 // short writes a duration with three digits or so.
 func short(d time.Duration) string {
 	switch {
@@ -234,7 +295,21 @@ func short(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-func (t *flowsTab) narrow(part string) { t.part = strings.ToLower(part); t.lay() }
+// narrow shows the flows that pass a display filter, or else have the text.
+func (t *flowsTab) narrow(part string) {
+	t.part, t.asker = part, nil
+	if f, _ := flowFilter(part); f != nil {
+		t.asker = newFlowAsker(f)
+	}
+	t.lay()
+}
+
+func (t *flowsTab) shows(f *Flow, e *pane.Entry) bool {
+	if t.asker != nil {
+		return t.asker.passes(f)
+	}
+	return t.has(e.Text)
+}
 
 func (t *flowsTab) sortBy(column int) {
 	if column == t.by {
@@ -261,7 +336,5 @@ func (m *Model) openFlow() tea.Cmd {
 	if f == nil {
 		return nil
 	}
-	m.show(packetsView)
-	m.scr().lists[packetsView].focus = listPane
-	return m.applyFilter(f.filter())
+	return m.lead(packetsView, f.filter())
 }

@@ -3,9 +3,9 @@ package tui
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -68,12 +68,12 @@ func (m *Model) pickColumns() {
 		p.choices = append(p.choices, choice{label: "Shown"})
 		for i := range r.columns {
 			c := &r.columns[i]
-			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }, ""})
+			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }, "", false})
 		}
 		p.choices = append(p.choices, choice{label: "To be added"})
 		add := func(name, doc string) {
 			if !slices.ContainsFunc(r.columns, func(c column) bool { return c.name == name }) {
-				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }, ""})
+				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }, "", false})
 			}
 		}
 		for _, c := range builtin[r.kind] {
@@ -82,7 +82,7 @@ func (m *Model) pickColumns() {
 		for _, f := range field.All() {
 			add(f.Name, f.Doc)
 		}
-		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }, ""})
+		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }, "", false})
 		p.narrow()
 	}
 	p.key = func(m *Model, key string) bool {
@@ -142,6 +142,9 @@ func (m *Model) addColumn(r *rowsView, name string) {
 		at--
 	}
 	m.setColumns(r, slices.Insert(set, at, Column{Field: name}))
+	if head, _, _ := strings.Cut(name, "."); head == "http" || head == "tls" || head == "quic" {
+		m.say(paint.Caution, "%s: of what begins in the packet; what spans packets is found by a filter", name)
+	}
 }
 
 // settings are the columns as the settings write them.
@@ -180,15 +183,13 @@ type sorting struct {
 // maxSort bounds what is sorted: each row is decoded for it.
 const maxSort = 2_000_000
 
-var errSort = errors.New("too many rows to sort: a filter makes them fewer")
-
 // pickSort asks for the column to sort by.
 func (m *Model) pickSort() tea.Cmd {
 	s := m.scr()
 	p := &picker{title: "Sort by"}
 	if s.view == flowsView {
 		for i, title := range flowTitles {
-			p.choices = append(p.choices, choice{title, "", "", func(*Model) tea.Cmd { s.flows.sortBy(i); return nil }, ""})
+			p.choices = append(p.choices, choice{title, "", "", func(*Model) tea.Cmd { s.flows.sortBy(i); return nil }, "", false})
 		}
 		m.pick(p)
 		return nil
@@ -203,7 +204,7 @@ func (m *Model) pickSort() tea.Cmd {
 		if title == "" {
 			title = c.name
 		}
-		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }, ""})
+		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }, "", false})
 	}
 	m.pick(p)
 	return nil
@@ -225,17 +226,37 @@ func (m *Model) reverseSort() tea.Cmd {
 	return m.sortRows(r, r.order.by, !r.order.down)
 }
 
+// sortAgain sorts a list whose filter has changed as it was sorted before.
+func (m *Model) sortAgain(r *rowsView) tea.Cmd {
+	if r.by == nil || r.order != nil {
+		return nil
+	}
+	i := slices.IndexFunc(r.columns, func(c column) bool { return c.name == r.by.name })
+	if i < 0 {
+		r.by = nil
+		return nil
+	}
+	return m.sortRows(r, i, r.by.down)
+}
+
+// sortedAs is how the user wants a list sorted.
+type sortedAs struct {
+	name string // of the column
+	down bool
+}
+
 // sortRows orders the rows that are shown by column i. The order stays as it is
 // while the capture grows.
 func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 	c := r.columns[i]
 	r.ordered++
 	if c.name == "number" && !down { // as in the capture
-		r.order = nil
+		r.order, r.by = nil, nil
 		r.list.SetIndex(r.index())
 		return nil
 	}
 	r.list.Follow = false
+	r.by = &sortedAs{c.name, down}
 	x, sel, first := r.unsorted(), r.sel, r.extent().First
 	src, kind, ordered := r.s.src, r.kind, r.ordered
 	return m.run(r.s, "sort", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
@@ -246,7 +267,7 @@ func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 			x = newSelected(sel, first)
 		}
 		if x.High()-x.Low() > maxSort {
-			return nil, errSort
+			return nil, fmt.Errorf("%s rows are more than the %s that can be sorted: a filter makes them fewer", thousands(int64(x.High()-x.Low())), thousands(maxSort))
 		}
 		order, err := sortedBy(ctx, src, kind, x, c, down, progress)
 		return func(m *Model) tea.Cmd {

@@ -61,7 +61,10 @@ func (m *Model) pickerMouse(x, y, wheel int) tea.Cmd {
 		m.picker = nil // beside it
 		return nil
 	}
-	if i < p.top || i >= len(p.shown) || p.choices[p.shown[i]].do == nil {
+	for i > 0 && i < len(p.shown) && p.choices[p.shown[i]].more {
+		i--
+	}
+	if i < 0 || i >= len(p.shown) || p.choices[p.shown[i]].do == nil {
 		return nil
 	}
 	p.at = i
@@ -104,7 +107,7 @@ func (m *Model) clicked(x, y int, double bool) tea.Cmd {
 		return nil
 	case y == 1:
 		if v := tabAt(x); v >= 0 {
-			m.show(v)
+			m.visit(v)
 		}
 		return nil
 	case y == 2 && s.follow == nil:

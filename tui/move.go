@@ -145,6 +145,9 @@ func (m *Model) show(v view) {
 	if s.follow != nil {
 		s.leaveStream()
 	}
+	if r := s.rows(); r != nil && s.view != v {
+		r.list.Pan(-r.list.Panned())
+	}
 	s.view = v
 	m.filterShown()
 	m.search.reset()
@@ -217,13 +220,22 @@ func (m *Model) togglePause() {
 // clearRows hides what has come so far.
 func (m *Model) clearRows() {
 	s := m.scr()
-	if s.first != [2]int{} {
+	again := s.first != [2]int{}
+	if again {
 		s.first = [2]int{}
 	} else {
 		s.first = [2]int{s.shown.Messages.End, s.shown.Packets.End}
 	}
 	for _, r := range s.lists {
+		pos, ok := r.list.Position()
+		moved := ok && r.list.Row() != r.list.Index().Low()
 		r.list.SetIndex(r.index())
+		switch {
+		case !again && ok:
+			r.cleared = pos
+		case again && !moved && !r.list.Follow:
+			r.list.GoTo(r.cleared, -1)
+		}
 	}
 }
 
@@ -244,7 +256,9 @@ func (m *Model) back() tea.Cmd {
 	case s.view == findingsView && s.findings.inText:
 		s.findings.inText = false
 	default:
-		return m.clearFilter()
+		if !m.goBack() {
+			return m.clearFilter()
+		}
 	}
 	return nil
 }

@@ -283,6 +283,7 @@ func (m *Model) goCarrier() {
 			m.say(paint.Caution, "the message carries no packets")
 			return
 		}
+		m.scr().leave()
 		m.jump(packetsView, pos)
 		return
 	}
@@ -290,6 +291,7 @@ func (m *Model) goCarrier() {
 		m.say(paint.Caution, "the packet came outside any tunnel")
 		return
 	}
+	m.scr().leave()
 	m.jump(messagesView, c.Carrier)
 }
 

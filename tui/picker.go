@@ -16,6 +16,7 @@ type choice struct {
 	doc   string
 	do    func(m *Model) tea.Cmd // nil: a heading
 	also  string                 // what it is found by besides
+	more  bool                   // it goes on with the doc of the one above
 }
 
 // picker is a menu that is narrowed down by typing.
@@ -28,7 +29,8 @@ type picker struct {
 	top     int
 	height  int // lines of the last render
 	x, y    int
-	wide    int // width of the labels, 0: as wide as they are
+	wide    int  // width of the labels, 0: as wide as they are
+	full    bool // the box is as wide as the screen allows
 	// key, if there is one, sees keys first and says whether it has taken them.
 	key  func(m *Model, key string) bool
 	hint string
@@ -48,6 +50,12 @@ func (p *picker) narrow() {
 	for i := range p.choices {
 		c := &p.choices[i]
 		text := strings.ToLower(c.label + " " + c.key + " " + c.doc + " " + c.also)
+		if c.more {
+			if n := len(p.shown); n > 0 && p.shown[n-1] == i-1 {
+				p.shown = append(p.shown, i)
+			}
+			continue
+		}
 		ok := c.do != nil || len(words) == 0
 		for _, w := range words {
 			ok = ok && strings.Contains(text, w)
@@ -73,7 +81,11 @@ func (p *picker) step(n int) {
 	if at >= 0 && at < len(p.shown) {
 		p.at = at
 	}
-	p.top = max(min(max(p.top, p.at-p.height+1), p.at), 0)
+	last := p.at
+	for last+1 < len(p.shown) && p.choices[p.shown[last+1]].more {
+		last++
+	}
+	p.top = max(min(max(p.top, last-p.height+1), p.at), 0)
 	if p.at > 0 && p.top == p.at && p.choices[p.shown[p.at-1]].do == nil {
 		p.top-- // its heading too
 	}
@@ -155,7 +167,10 @@ func (p *picker) render(t *paint.Theme, w, h int) []string {
 		note = max(note, paint.Width(c.key))
 	}
 	label, note = min(label, 44), min(note, 24)
-	width := min(max(label+note+50, 60), w-4, 110)
+	width := min(max(label+note+50, 60), w-4, maxPicker)
+	if p.full {
+		width = min(w-4, maxPicker)
+	}
 	p.height = max(min(len(p.choices), h-6), 1)
 	p.step(0)
 	p.x, p.y = (w-width)/2, max((h-p.height-3)/2, 0)
@@ -203,7 +218,15 @@ func (p *picker) render(t *paint.Theme, w, h int) []string {
 	return out
 }
 
+// maxPicker is how wide a menu is at most.
+const maxPicker = 110
+
 func (p *picker) line(l *paint.Line, c *choice, chosen bool, label, note, inner int) {
+	if c.more {
+		l.Space(paint.Plain, label+4)
+		l.Put(paint.Dim, paint.Cut(c.doc, l.Left()-1))
+		return
+	}
 	if c.do == nil {
 		l.Space(paint.Plain, 1)
 		l.Put(paint.Accent, paint.Cut(c.label, inner-2))
@@ -231,7 +254,7 @@ func (m *Model) openPalette() {
 	for i := range m.actions {
 		b := &bound[i]
 		if b.Where&at != 0 {
-			p.choices = append(p.choices, choice{b.Name, b.Labels(), b.Doc, m.actions[i].do, b.Group})
+			p.choices = append(p.choices, choice{b.Name, b.Labels(), b.Doc, m.actions[i].do, b.Group, false})
 		}
 	}
 	m.pick(p)
@@ -239,7 +262,8 @@ func (m *Model) openPalette() {
 
 // openHelp lists the keys of the place that has them, by group.
 func (m *Model) openHelp() {
-	p := &picker{title: "Keys here: " + m.place().Places(), hint: "type to search, enter does it", wide: 22}
+	p := &picker{title: "Keys here: " + m.place().Places(), hint: "type to search, enter does it", wide: 21, full: true}
+	room := max(min(m.w-4, maxPicker)-p.wide-7, 20)
 	at := m.place() | keys.Prompt
 	bound := m.keys.Bindings()
 	group := ""
@@ -252,7 +276,11 @@ func (m *Model) openHelp() {
 			group = b.Group
 			p.choices = append(p.choices, choice{label: group})
 		}
-		p.choices = append(p.choices, choice{b.Labels(), "", b.Doc, m.actions[i].do, b.Name})
+		lines := wrap(b.Doc, room)
+		p.choices = append(p.choices, choice{label: b.Labels(), doc: lines[0], do: m.actions[i].do, also: b.Name + " " + b.Doc})
+		for _, line := range lines[1:] {
+			p.choices = append(p.choices, choice{doc: line, more: true})
+		}
 	}
 	m.pick(p)
 }

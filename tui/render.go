@@ -57,6 +57,7 @@ func (m *Model) body(w, h int) []string {
 	case s.view <= packetsView:
 		return m.rowsBody(s.lists[s.view], w, h)
 	case s.view == flowsView:
+		s.flows.fit(w)
 		return s.flows.table.Render(m.theme, w, h, true)
 	case s.view == tunnelsView:
 		t := s.tunnels

@@ -38,9 +38,11 @@ type rowsView struct {
 
 	filtered bool // the screen's filter is applied
 	sel      Selection
-	order    *sorting // nil: as in the capture
-	ordered  int      // counts changes of rows and order: a sorting of what was before is dropped
-	anchor   int      // where the cursor was when the filter was changed; -1 for nowhere
+	order    *sorting  // nil: as in the capture
+	by       *sortedAs // how it is to be sorted; nil: as in the capture
+	ordered  int       // counts changes of rows and order: a sorting of what was before is dropped
+	cleared  int       // where the cursor was when the rows were hidden
+	anchor   int       // where the cursor was when the filter was changed; -1 for nowhere
 
 	find      func(string) bool // the line of the next detail to go to, nil for none
 	fetching  bool
@@ -90,6 +92,7 @@ func (r *rowsView) setColumns(m *Model) {
 		}
 	}
 	r.list.Columns = paneColumns(r.columns)
+	r.widen()
 	s, loc := r.s, m.opt.Location
 	r.list.Stamp = func(t, previous int64) string {
 		base := s.ref
@@ -99,6 +102,28 @@ func (r *rowsView) setColumns(m *Model) {
 		return stamp(form, t, base, previous, loc)
 	}
 	r.renew()
+}
+
+// widen gives the columns of numbers the room that the highest need, unless
+// the user has set their width: a number that is cut tells nothing.
+func (r *rowsView) widen() {
+	packets, messages := len(thousands(int64(r.s.shown.Packets.End))), len(thousands(int64(r.s.shown.Messages.End)))
+	own := packets
+	if r.kind == Messages {
+		own = messages
+	}
+	for i, c := range r.columns {
+		room := own
+		if c.name == "message" {
+			room = messages
+		}
+		if usual, ok := findColumn(r.kind, c.name); (c.name == "number" || c.name == "message") && ok && c.Width == usual.Width {
+			r.list.Columns[i].Width, r.list.Columns[i].Min = max(c.Width, room), max(c.Min, room)
+		}
+	}
+	if len(r.list.Sub) > 0 {
+		r.list.Sub[0].Width, r.list.Sub[0].Min = max(beneath[0].Width, packets), max(beneath[0].Min, packets)
+	}
 }
 
 // renew has all rows drawn anew.
@@ -139,6 +164,7 @@ func (r *rowsView) grown() {
 	if r.s.paused && r.sel != nil {
 		return
 	}
+	r.widen()
 	before := r.list.Index()
 	x := r.index()
 	if b, ok := before.(extent); ok {

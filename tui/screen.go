@@ -46,6 +46,7 @@ type screen struct {
 	follow   *followView // over the views, nil for none
 
 	text    string // of the display filter, "" for none
+	trail   []stop // the way back, the last place last
 	filter  *filter.Filter
 	history []string
 	notes   Notes
@@ -163,7 +164,9 @@ func (s *screen) setFilter(text string, f *filter.Filter) {
 func (m *Model) filterShown() {
 	s := m.scr()
 	if s.view <= packetsView && !s.lists[s.view].filtered {
-		s.lists[s.view].applyFilter(s.filter)
+		r := s.lists[s.view]
+		r.applyFilter(s.filter)
 		m.again(s)
+		m.queued = append(m.queued, m.sortAgain(r))
 	}
 }

@@ -15,7 +15,7 @@ type tab struct {
 	loaded  bool // there is something to show
 	stale   bool // there may be something newer
 	loading bool
-	part    string // in lower case
+	part    string // that rows must have
 }
 
 // has reports whether any of the cells has the part that is asked for.
@@ -23,8 +23,9 @@ func (t *tab) has(cells []string) bool {
 	if t.part == "" {
 		return true
 	}
+	part := strings.ToLower(t.part)
 	for _, c := range cells {
-		if strings.Contains(strings.ToLower(c), t.part) {
+		if strings.Contains(strings.ToLower(c), part) {
 			return true
 		}
 	}

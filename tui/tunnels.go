@@ -43,7 +43,7 @@ func (t *tunnelsTab) set(tunnels []Tunnel, last int64) {
 	t.lay()
 }
 
-func (t *tunnelsTab) narrow(part string) { t.part = strings.ToLower(part); t.lay() }
+func (t *tunnelsTab) narrow(part string) { t.part = part; t.lay() }
 
 func (t *tunnelsTab) lay() {
 	t.keys = make(map[int64]int, len(t.tunnels))

@@ -69,6 +69,9 @@ func (v *View) Flows() []Flow {
 		if int(st.name) < len(names) {
 			f.Name = names[st.name]
 		}
+		if f.Name == "" { // another flow's packets may have told it since
+			f.Name = v.Name(st.tunnel, f.Addr[1].Addr())
+		}
 		list = append(list, f)
 		return true
 	})
@@ -77,8 +80,12 @@ func (v *View) Flows() []Flow {
 
 // maxUnnamed is how many packets of a flow's first side are asked for the name
 // of its server: a TLS client says it when the flow has begun, and the answer
-// to a query may come as late.
+// to a query may come as late. Of those behind, fewer and fewer are.
 const maxUnnamed = 16
+
+// asksName reports whether packet n of a flow's first side is asked for its
+// server's name.
+func asksName(n int64) bool { return n <= maxUnnamed || n&(n-1) == 0 }
 
 // nameFlow notes under which name the server of a flow is known, if it is. f is
 // a packet to it.
@@ -88,10 +95,9 @@ func (v *View) nameFlow(id int64, tunnel uint32, f *packet.Facts) {
 	}
 }
 
-// Name returns the name under which an address in a tunnel was asked for
-// before a flow to it began, or by the flow's first packets; "" if it was not,
-// or that is forgotten. It is
-// safe to print.
+// Name returns the name under which an address in a tunnel was asked for, as
+// packets to it have told; "" if it was not, or that is forgotten. It is safe
+// to print.
 func (v *View) Name(tunnel uint32, addr netip.Addr) string {
 	v.flows.mu.RLock()
 	defer v.flows.mu.RUnlock()

@@ -92,7 +92,8 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// The name that a TLS client says is its flow's, though that has begun before.
+// The name that a TLS client says is its flow's, though that has begun before,
+// and that of other flows to the server.
 func TestFlowNamedLate(t *testing.T) {
 	const name = "late.example"
 	sni := slices.Concat([]byte{0, 0, 0, byte(len(name) + 5), 0, byte(len(name) + 3), 0, 0, byte(len(name))}, []byte(name))
@@ -105,16 +106,18 @@ func TestFlowNamedLate(t *testing.T) {
 	said := port(segment(false, 24, 1000, 5000, len(tls)), 22)
 	copy(said[40:], tls)
 	r := recorder(t, record.Options{})
-	for i, p := range [][]byte{port(segment(false, 2, 999, 0, 0), 22), port(segment(true, 18, 4999, 1000, 0), 20), said} {
+	other := port(segment(false, 2, 7, 0, 0), 22)
+	other[21]++
+	for i, p := range [][]byte{other, port(segment(false, 2, 999, 0, 0), 22), port(segment(true, 18, 4999, 1000, 0), 20), said} {
 		offer(r, decode.Event{Kind: decode.Record, Tunnel: 1, Time: 1e18 + int64(i), Dir: decode.Direction(i % 2), Raw: carrying(t, p)})
 	}
 	v := NewView(r.Store(), nil)
 	defer v.Close()
-	if _, err := v.waitFor(t.Context(), func(s *Snapshot) bool { return s.Packets.End == 3 }); err != nil {
+	if _, err := v.waitFor(t.Context(), func(s *Snapshot) bool { return s.Packets.End == 4 }); err != nil {
 		t.Fatal(err)
 	}
 	flows := v.Flows()
-	if len(flows) != 1 || flows[0].Name != name || v.Name(1, flows[0].Addr[1].Addr()) != name {
+	if len(flows) != 2 || flows[0].Name != name || flows[1].Name != name || v.Name(1, flows[0].Addr[1].Addr()) != name {
 		t.Errorf("%+v", flows)
 	}
 }

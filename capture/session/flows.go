@@ -130,7 +130,7 @@ func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysi
 	if st.stream >= 0 {
 		fs.analysed(id, st, n, a, app)
 	}
-	return id, side, st.name == 0 && side == 0 && c.Packets <= maxUnnamed
+	return id, side, st.name == 0 && side == 0 && asksName(c.Packets)
 }
 
 // analysed notes what the analysis of packet n says of its flow.

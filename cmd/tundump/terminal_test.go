@@ -149,7 +149,7 @@ func TestTerminalShowsFile(t *testing.T) {
 		x := newTerminal(t, size[0], size[1], bin+" "+path+"; echo exit $?")
 		x.shows("OpenResult")
 		for _, view := range []struct{ key, shows string }{
-			{"2", "Standard query"}, {"3", "▼ bytes"}, {"4", "connect"}, {"5", "configuration"}, {"6", "Top talkers"}, {"1", "OpenResult"},
+			{"2", "Standard query"}, {"3", "Retr"}, {"4", "connect"}, {"5", "configuration"}, {"6", "Top talkers"}, {"1", "OpenResult"},
 		} {
 			x.keys(view.key)
 			x.shows(view.shows)

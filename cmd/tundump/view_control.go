@@ -152,8 +152,11 @@ func (c *viewControl) Wireshark(ctx context.Context, s tui.Source, pos int) erro
 		return err
 	}
 	program, err := exec.LookPath("wireshark")
-	if err != nil || v.path == "" {
-		return tui.ErrNotHere
+	if err != nil {
+		return fmt.Errorf("%w: there is no program wireshark on the PATH", tui.ErrNotHere)
+	}
+	if v.path == "" {
+		return fmt.Errorf("%w: the capture is in no file; export it first", tui.ErrNotHere)
 	}
 	path, err := filepath.Abs(v.path) // a name that begins with - is no option then
 	if err != nil {

@@ -58,7 +58,7 @@ func CutMiddle(s string, w int) string {
 	if len(s) <= w || w < 8 || !isASCII(s) {
 		return Cut(s, w)
 	}
-	tail := min(w/2, 8)
+	tail := min((w+1)/2, 8)
 	return s[:w-1-tail] + "…" + s[len(s)-tail:]
 }
 

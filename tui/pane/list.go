@@ -367,6 +367,9 @@ func (l *List) UnfoldShown() {
 // Pan scrolls the flexible column sideways.
 func (l *List) Pan(n int) { l.hover = min(max(l.hover+n, 0), 4096) }
 
+// Panned returns how far it is scrolled.
+func (l *List) Panned() int { return l.hover }
+
 // Need returns the positions that the screen lacks: of rows, and of packets
 // beneath them.
 func (l *List) Need() (rows, packets []int) {
