@@ -120,6 +120,7 @@ opens, and brings a server and a client of its own.`,
 	root.AddCommand(replayCommand(), diffCommand())
 	root.AddCommand(exportCommand(), followCommand(), schemaCommand(), manCommand())
 	root.AddCommand(filterTopic())
+	root.AddCommand(restoreTerminalCommands()...)
 	completeFlags(root)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

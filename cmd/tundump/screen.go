@@ -74,9 +74,13 @@ func (c *terminalControl) SaveSettings(_ context.Context, s tui.Settings) error 
 // runScreen shows sources until the user quits or ctx is done. The sources
 // stay their owner's. On every way out, a panic and a hangup included, the
 // terminal is what it was before.
-func runScreen(ctx context.Context, sources []tui.Source, c controls) error {
+func runScreen(ctx context.Context, sources []tui.Source, c controls) (err error) {
 	if !hasTerminal() {
 		return usage(errNoTerminal)
+	}
+	keeper, unkept := keepScreen()
+	if unkept == nil {
+		defer func() { err = errors.Join(err, keeper.leave()) }()
 	}
 	settings := openSettings()
 	out := &frameWriter{File: os.Stdout}
@@ -86,9 +90,14 @@ func runScreen(ctx context.Context, sources []tui.Source, c controls) error {
 		Control:  &terminalControl{c, out, settings},
 		Settings: settings.now,
 		Profile:  colours.EnvColorProfile(),
-		Light:    !colours.HasDarkBackground(), // asks it, which must be before bubbletea reads from it
 		Location: time.Local,
 		Notice:   settings.wrong(),
+	}
+	if opt.Settings.Theme == "" {
+		opt.Light = !colours.HasDarkBackground() // asks it, which must be before bubbletea reads from it
+	}
+	if opt.Notice == "" && unkept != nil {
+		opt.Notice = fmt.Sprintf("a crash would leave the terminal as it is: %v", unkept)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,7 +114,7 @@ func runScreen(ctx context.Context, sources []tui.Source, c controls) error {
 	model := tui.New(opt)
 	defer model.Close()
 	p := tea.NewProgram(model, tea.WithContext(ctx), tea.WithOutput(out), tea.WithAltScreen(), tea.WithMouseCellMotion(), tea.WithoutSignalHandler())
-	_, err := p.Run()
+	_, err = p.Run()
 	if ctx.Err() != nil { // asked to end: that is what it did
 		return nil
 	}
