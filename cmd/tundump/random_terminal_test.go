@@ -83,8 +83,8 @@ func randomEvents(t *testing.T, bin string, seed uint64, events int) {
 		return strings.Contains(s, "Life of the tunnel")
 	})
 	for range 2 {
-		x.keys("6")
-		x.shows("Top talkers")
+		x.keys("5")
+		x.shows("Severity")
 		x.keys("4")
 		x.shows("Life of the tunnel")
 	}
