@@ -52,19 +52,22 @@ func TestCompare(t *testing.T) {
 	}
 	c := newComparison(t)
 	for _, file := range files {
-		bare := bareCapture(t, file)
-		if bare == "" {
-			continue
+		if bare := bareCapture(t, file); bare != "" {
+			c.file(t, bare, filepath.Base(file))
 		}
-		ours := c.ours(t, bare)
-		alone, whole, ordered := c.theirs(t, bare, "FALSE", "FALSE", "TRUE"), c.theirs(t, bare, "TRUE", "FALSE", "TRUE"), c.theirs(t, bare, "TRUE", "TRUE", "FALSE")
-		c.compare(filepath.Base(file), 0, ours, alone, alone)
-		c.compare(filepath.Base(file), 1, ours, whole, ordered)
 	}
 	c.report(t)
 	if shared && c.packets < 10000 {
 		t.Errorf("only %d packets were compared", c.packets)
 	}
+}
+
+// file compares a capture of link type RAW, which is called name.
+func (c *comparison) file(t *testing.T, bare, name string) {
+	ours := c.ours(t, bare)
+	alone, whole, ordered := c.theirs(t, bare, "FALSE", "FALSE", "TRUE"), c.theirs(t, bare, "TRUE", "FALSE", "TRUE"), c.theirs(t, bare, "TRUE", "TRUE", "FALSE")
+	c.compare(name, 0, ours, alone, alone)
+	c.compare(name, 1, ours, whole, ordered)
 }
 
 // tsharkName returns what tshark calls a field of ours.
