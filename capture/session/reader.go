@@ -171,8 +171,9 @@ func (r *reader) analyse(pos int, at *row, data []byte, w want) {
 	r.parser.Facts(data, &r.facts)
 	if r.facts.IsFragment() {
 		if whole, ok := r.v.joined.get(int64(pos) + 1); ok {
-			r.facts.Proto = whole.proto
-			r.parser.Join(&r.facts, whole.segment)
+			r.parser.Join(&r.facts, whole)
+		} else {
+			r.facts.ReassembledIn, _ = r.v.reassembledIn.get(int64(pos) + 1)
 		}
 	}
 	r.unpack(pos, at)

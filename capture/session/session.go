@@ -247,7 +247,7 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 	p.Index, p.Family, p.Data = i, family, pkt
 	s.parser.Facts(pkt, &p.Facts)
 	if p.Facts.IsFragment() {
-		if whole := s.fragments.Add(s.row.Event.Tunnel, &p.Facts); whole != nil {
+		if whole := s.fragments.Add(s.row.Event.Tunnel, s.row.FirstPacket+int64(n), &p.Facts); whole != nil {
 			s.parser.Join(&p.Facts, whole)
 		}
 	}

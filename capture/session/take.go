@@ -53,8 +53,8 @@ func (v *View) takePacket(event uint32, r *Row, p *Carried, n int64) {
 	if !plain || !known {
 		w.place |= involved
 	}
-	if f.Joined {
-		v.keepJoined(n, f)
+	if f.Whole != nil {
+		v.keepJoined(n, f.Whole)
 	}
 	own := w.pack(n, &p.Flow)
 	in := v.inFlow(p)
@@ -93,16 +93,19 @@ func (v *View) inFlow(p *Carried) *packet.Facts {
 // fragments: they have no place in the file.
 const maxJoined = 16 << 20
 
-// joined is a datagram that came in fragments.
-type joined struct {
-	proto   uint8
-	segment []byte
-}
-
-func (v *View) keepJoined(n int64, f *packet.Facts) {
-	if v.joinedBytes+len(f.Segment) <= maxJoined {
-		v.joinedBytes += len(f.Segment)
-		v.joined.put(n, joined{f.Proto, append([]byte(nil), f.Segment...)})
+// keepJoined keeps a datagram that is whole in packet n.
+func (v *View) keepJoined(n int64, w *packet.Whole) {
+	const piece = 64 // bytes, here and in reassembledIn
+	size := len(w.Segment) + piece*len(w.Pieces)
+	if v.joinedBytes+size > maxJoined {
+		return
+	}
+	v.joinedBytes += size
+	v.joined.put(n, w)
+	for _, p := range w.Pieces {
+		if p.Number != n {
+			v.reassembledIn.put(p.Number, n)
+		}
 	}
 }
 

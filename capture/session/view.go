@@ -35,9 +35,10 @@ type View struct {
 	acks     sparse[int64]            // by packet's number, for those whose row has no room: the packet acknowledged
 	problems sparse[[]decode.Problem] // by event, where they are not what the message alone says
 
-	joined sparse[joined] // by packet's number: the datagram whose last fragment it is
-	parser *packet.Parser // for the pass
-	quoted *packet.Parser // likewise
+	joined        sparse[*packet.Whole] // by packet's number: the datagram whose last fragment it is
+	reassembledIn sparse[int64]         // by packet's number, of the other fragments: where that is
+	parser        *packet.Parser        // for the pass
+	quoted        *packet.Parser        // likewise
 
 	joinedBytes int
 	kept        int          // how many problems

@@ -29,6 +29,7 @@ func TestCompareSmall(t *testing.T) {
 	s.secure()
 	s.control()
 	s.services()
+	s.fragments()
 	if err := s.file.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -306,4 +307,37 @@ func (s *smallCapture) services() {
 		layers.NewDHCPOption(layers.DHCPOptHostname, []byte("host")),
 	}})
 	s.udp(false, 123, 123, &layers.NTP{Version: 4, Mode: 3, Stratum: 2, Poll: 6, Precision: -20, TransmitTimestamp: 0xe8f1a2b300000000})
+}
+
+// fragments sends questions in three pieces, the last one of them first.
+func (s *smallCapture) fragments() {
+	for _, v6 := range []bool{false, true} {
+		s.v6 = v6
+		q := &layers.DNS{ID: 0x4444, RD: true, Questions: []layers.DNSQuestion{{Name: []byte("fragments.example.org"), Type: layers.DNSTypeA, Class: layers.DNSClassIN}}}
+		whole := s.udp(false, 5500, 53, q)
+		head := 20
+		if v6 {
+			head = 40
+		}
+		segment := whole[head:]
+		for _, part := range [][2]int{{24, len(segment)}, {0, 16}, {16, 24}} {
+			last := part[1] == len(segment)
+			if !v6 {
+				h := s.ip(false, layers.IPProtocolUDP).(*layers.IPv4)
+				h.Id, h.Flags, h.FragOffset = 77, layers.IPv4MoreFragments, uint16(part[0]/8)
+				if last {
+					h.Flags = 0
+				}
+				s.send(h, gopacket.Payload(segment[part[0]:part[1]]))
+				continue
+			}
+			offset := uint16(part[0])
+			if !last {
+				offset |= 1
+			}
+			f := []byte{byte(layers.IPProtocolUDP), 0, byte(offset >> 8), byte(offset), 0, 0, 0, 9}
+			s.send(s.ip(false, layers.IPProtocolIPv6Fragment).(*layers.IPv6), gopacket.Payload(append(f, segment[part[0]:part[1]]...)))
+		}
+	}
+	s.v6 = false
 }

@@ -118,6 +118,34 @@ func ipFields() []Field {
 		f.Combines = true
 		return f
 	}
+	// The packets that a datagram came in are named in the one that completes it.
+	whole := func(version uint8, get func([]Value, *packet.Whole) []Value) func([]Value, *packet.Facts) []Value {
+		return func(dst []Value, f *packet.Facts) []Value {
+			if f.Version != version || f.Whole == nil {
+				return dst
+			}
+			return get(dst, f.Whole)
+		}
+	}
+	pieces := func(dst []Value, w *packet.Whole) []Value {
+		for _, p := range w.Pieces {
+			dst = append(dst, uintValue(uint64(p.Number)))
+		}
+		return dst
+	}
+	count := func(dst []Value, w *packet.Whole) []Value { return append(dst, uintValue(uint64(len(w.Pieces)))) }
+	length := func(dst []Value, w *packet.Whole) []Value { return append(dst, uintValue(uint64(len(w.Segment)))) }
+	data := func(version uint8, name string) Field {
+		f := facts(name, Bytes, "bytes of the datagram that this packet completes", whole(version, func(dst []Value, w *packet.Whole) []Value { return append(dst, bytesValue(w.Segment)) }))
+		f.OnRequest = true
+		return f
+	}
+	reassembledIn := func(f *packet.Facts) Value {
+		if f.ReassembledIn == 0 {
+			return Value{}
+		}
+		return uintValue(uint64(f.ReassembledIn))
+	}
 	return []Field{
 		fact("ip.version", Uint, "IP version, 4 or 6", where(func(f *packet.Facts) bool { return f.HdrLen > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.Version)) })),
 		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPHdrLen())) })),
@@ -136,6 +164,11 @@ func ipFields() []Field {
 		fact("ip.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 4, f) }),
 		fact("ip.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 4, f) }),
 		both("ip.addr", 4, "source or destination address"),
+		facts("ip.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", whole(4, pieces)),
+		facts("ip.fragment.count", Uint, "fragments of the datagram that this packet completes", whole(4, count)),
+		facts("ip.reassembled.length", Uint, "bytes of the datagram that this packet completes", whole(4, length)),
+		data(4, "ip.reassembled.data"),
+		fact("ip.reassembled_in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", v4(reassembledIn)),
 		fact("ipv6.version", Uint, "IP version, of IPv6", v6(func(f *packet.Facts) Value { return uintValue(6) })),
 		hexFact("ipv6.tclass", 8, "traffic class", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
 		hexFact("ipv6.flow", 6, "flow label", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) })),
@@ -145,6 +178,11 @@ func ipFields() []Field {
 		fact("ipv6.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 6, f) }),
 		fact("ipv6.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 6, f) }),
 		both("ipv6.addr", 6, "source or destination address"),
+		facts("ipv6.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", whole(6, pieces)),
+		facts("ipv6.fragment.count", Uint, "fragments of the datagram that this packet completes", whole(6, count)),
+		facts("ipv6.reassembled.length", Uint, "bytes of the datagram that this packet completes", whole(6, length)),
+		data(6, "ipv6.reassembled.data"),
+		fact("ipv6.reassembled.in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", v6(reassembledIn)),
 	}
 }
 

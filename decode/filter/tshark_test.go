@@ -108,7 +108,7 @@ func eachRow(pkts []judge.Packet, do func(r *field.Row)) {
 	for i, pkt := range pkts {
 		p.Facts(pkt.Data, &f)
 		if f.IsFragment() {
-			if whole := fragments.Add(0, &f); whole != nil {
+			if whole := fragments.Add(0, int64(i)+1, &f); whole != nil {
 				p.Join(&f, whole)
 			}
 		}
@@ -135,7 +135,7 @@ func TestTshark(t *testing.T) {
 	broken := make([]bool, len(pkts)+1)
 	eachRow(pkts, func(r *field.Row) {
 		f := r.Packet
-		broken[r.Number] = f.Problem.IP() || f.IsFragment() && !f.Joined
+		broken[r.Number] = f.Problem.IP() || f.IsFragment()
 	})
 	theirs := verdicts(t, pkts, slices.Concat(text, refused))
 	wrong, compared := 0, 0

@@ -67,7 +67,7 @@ func (f *Facts) verify() {
 		s = s[:f.UDPLen]
 	}
 	// What an ICMP error quotes is looked at as tshark does: UDP only.
-	if f.Carried == Quoted && f.Transport != UDP || f.TotalLen > f.Len && !f.Joined {
+	if f.Carried == Quoted && f.Transport != UDP || f.TotalLen > f.Len && f.Whole == nil {
 		return
 	}
 	pseudo := uint64(0)

@@ -33,8 +33,21 @@ type partial struct {
 }
 
 type fragment struct {
-	off int
-	b   []byte
+	number int64
+	off    int
+	b      []byte
+}
+
+// Whole is a datagram that came in fragments.
+type Whole struct {
+	Segment []byte  // what all of its fragments carry, put together
+	Pieces  []Piece // in their order in the datagram
+}
+
+// Piece is what one packet has of a datagram.
+type Piece struct {
+	Number   int64 // of the packet
+	Off, Len int   // in the segment
 }
 
 // Datagrams puts fragmented datagrams together. The zero value is ready. Its
@@ -50,11 +63,11 @@ type Datagrams struct {
 // fragments.
 func (x *Datagrams) Held() (datagrams, bytes int) { return len(x.order), x.bytes }
 
-// Add takes the fragment that f describes, of a tunnel's own addresses; what
-// lies in tunnels is told apart by number. When this was what the datagram
-// waited for, it returns what all fragments carry, in memory of its own, for
+// Add takes the fragment that f describes, of a tunnel's own addresses, in
+// packet number; what lies in tunnels is told apart by tunnel. When this was
+// what the datagram waited for, it returns the whole, in memory of its own, for
 // [Parser.Join]; else nil. It keeps nothing of f.
-func (x *Datagrams) Add(tunnel uint32, f *Facts) []byte {
+func (x *Datagrams) Add(tunnel uint32, number int64, f *Facts) *Whole {
 	// A fragment that was captured in part still says where it ends; the
 	// datagram can only be completed by another copy.
 	end := f.FragOffset + len(f.Segment)
@@ -75,7 +88,7 @@ func (x *Datagrams) Add(tunnel uint32, f *Facts) []byte {
 		d.total = end
 	}
 	if len(d.pieces) < maxFragments {
-		n := d.insert(f.FragOffset, f.Segment)
+		n := d.insert(number, f.FragOffset, f.Segment)
 		d.have += n
 		x.bytes += n
 	}
@@ -90,7 +103,7 @@ func (x *Datagrams) Add(tunnel uint32, f *Facts) []byte {
 }
 
 // insert copies what is new of b and returns how much that is.
-func (d *partial) insert(off int, b []byte) int {
+func (d *partial) insert(number int64, off int, b []byte) int {
 	n := 0
 	for i := 0; len(b) > 0; i++ {
 		free := len(b)
@@ -102,7 +115,7 @@ func (d *partial) insert(off int, b []byte) int {
 			free = min(free, max(0, p.off-off))
 		}
 		if free > 0 {
-			d.pieces = slices.Insert(d.pieces, i, fragment{off, slices.Clone(b[:free])})
+			d.pieces = slices.Insert(d.pieces, i, fragment{number, off, slices.Clone(b[:free])})
 			n += free
 			off, b = off+free, b[free:]
 			continue
@@ -124,17 +137,19 @@ func (x *Datagrams) forget(key datagram) {
 	}
 }
 
-// join returns the payload, nil if a piece is missing: fragments that disagree
+// join returns the datagram, nil if a piece is missing: fragments that disagree
 // about the end can have bytes enough and a gap.
-func (d *partial) join() []byte {
-	b := make([]byte, 0, d.total)
+func (d *partial) join() *Whole {
+	w := &Whole{Segment: make([]byte, 0, d.total), Pieces: make([]Piece, 0, len(d.pieces))}
 	for _, p := range d.pieces {
-		if p.off != len(b) {
+		if p.off != len(w.Segment) {
 			return nil
 		}
-		b = append(b, p.b[:min(len(p.b), d.total-p.off)]...)
-		if len(b) == d.total {
-			return b
+		b := p.b[:min(len(p.b), d.total-p.off)]
+		w.Segment = append(w.Segment, b...)
+		w.Pieces = append(w.Pieces, Piece{p.number, p.off, len(b)})
+		if len(w.Segment) == d.total {
+			return w
 		}
 	}
 	return nil

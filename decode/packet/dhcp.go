@@ -1,6 +1,9 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // dhcpFixedLen is the length of a BOOTP message up to its options, the magic
 // cookie included.
@@ -66,7 +69,7 @@ func (f *Facts) appendDHCP(dst []byte) []byte {
 		for len(dst)-start < 8 {
 			dst = append(dst, ' ')
 		}
-		return appendHex(append(dst, " - Transaction ID 0x"...), uint64(binary.BigEndian.Uint32(b[4:])), 8)
+		return strconv.AppendUint(append(dst, " - Transaction ID 0x"...), uint64(binary.BigEndian.Uint32(b[4:])), 16)
 	}
 	if b[0] == 1 {
 		dst = appendMAC(append(dst, "Boot Request from "...), b[28:34])

@@ -28,9 +28,18 @@ func everything(t testing.TB, p *packet.Parser, b []byte) string {
 		out = p.AppendProtocols(append(out, ' '), &f)
 	}
 	nodes := p.Tree(b)
+	if f.IsFragment() { // of what is twice as large
+		w := &packet.Whole{Segment: slices.Concat(make([]byte, f.FragOffset), f.Segment, f.Segment), Pieces: []packet.Piece{{Number: 1, Len: f.FragOffset}, {Number: 2, Off: f.FragOffset, Len: 2 * len(f.Segment)}}}
+		copy(w.Segment, f.Segment)
+		whole := f
+		p.Join(&whole, w)
+		nodes = append(nodes, p.TreeOf(&whole, b)...)
+		f.ReassembledIn = 9
+		nodes = append(nodes, p.TreeOf(&f, b)...)
+	}
 	count := 0
 	out = checkNodes(t, out, nodes, Span{0, len(b)}, &count)
-	if limit := 8192; count > limit {
+	if limit := 3 * 8192; count > limit {
 		t.Errorf("%d nodes for %d bytes", count, len(b))
 	}
 	checkPrintable(t, out)
@@ -274,4 +283,40 @@ func oracleName(n dnsmessage.Name) string {
 		return "<Root>"
 	}
 	return string(packet.AppendSafe(nil, strings.TrimSuffix(s, ".")))
+}
+
+// TestTreeOfWhole: a datagram is shown where it is whole, and what lies in that
+// packet has its place there.
+func TestTreeOfWhole(t *testing.T) {
+	segment := udp(5000, 53, dnsMsg(7, 0x100, [][]byte{question("example.org", 1, 1)}))
+	var x packet.Datagrams
+	p := packet.NewParser()
+	for i, part := range [][2]int{{24, len(segment)}, {0, 16}, {16, 24}} {
+		h := ip4(253, segment[part[0]:part[1]])
+		offset := part[0] / 8
+		if part[1] < len(segment) {
+			offset |= 0x2000
+		}
+		h[6], h[7], h[9], h[10], h[11] = byte(offset>>8), byte(offset), 17, 0, 0
+		copy(h[10:], be16(int(^slowSum(h[:20]))))
+		var f packet.Facts
+		p.Facts(h, &f)
+		w := x.Add(0, int64(i)+1, &f)
+		if i < 2 {
+			if w != nil {
+				t.Fatalf("whole after %d fragments", i+1)
+			}
+			continue
+		}
+		if w == nil || !bytes.Equal(w.Segment, segment) {
+			t.Fatalf("%+v", w)
+		}
+		p.Join(&f, w)
+		got := lines(p.TreeOf(&f, h), "")
+		for _, want := range []string{"[3 IPv4 Fragments (37 bytes): #2(16), #3(8), #1(13)]", "example.org", "Transaction ID: 0x0007"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("no %q in\n%s", want, got)
+			}
+		}
+	}
 }

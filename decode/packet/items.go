@@ -228,10 +228,11 @@ func (t *treeBuilder) itemsBetween(off, end int) []Node {
 			depth--
 		}
 		parent := path[depth]
-		parent.Children = append(parent.Children, t.node(it.Name, it.Label, value, it.Span.Off, it.Span.Len))
+		n := t.node(it.Name, it.Label, value, it.Span.Off, it.Span.Len)
+		parent.Children = append(parent.Children, n)
 		for _, above := range path[1 : depth+1] { // a line covers those below it
-			end := max(above.Span.Off+above.Span.Len, t.off+it.Span.Off+it.Span.Len)
-			above.Span.Off = min(above.Span.Off, t.off+it.Span.Off)
+			end := max(above.Span.Off+above.Span.Len, n.Span.Off+n.Span.Len)
+			above.Span.Off = min(above.Span.Off, n.Span.Off)
 			above.Span.Len = end - above.Span.Off
 		}
 		path[depth+1] = &parent.Children[len(parent.Children)-1]

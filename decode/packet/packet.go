@@ -166,11 +166,16 @@ type Facts struct {
 	NextHeader uint8      // the IP header's own field: differs from Proto behind those headers
 	ID         uint32     // IPv4 identification, or the fragment header's
 	DF, MF     bool
-	FragOffset int  // bytes; the field ip.frag_offset counts in units of 8
-	Joined     bool // the last fragment, and Segment is that of the whole datagram, see Join
-	FlowLabel  uint32
-	IPChecksum uint16
-	IPStatus   Status // IPv4 only
+	FragOffset int // bytes; the field ip.frag_offset counts in units of 8
+	// Whole is set in the last fragment to come: Segment is that of the whole
+	// datagram, see Join.
+	Whole *Whole
+	// ReassembledIn is the number of the packet in which a fragment's datagram
+	// is whole, where somebody knows; 0: not known.
+	ReassembledIn int64
+	FlowLabel     uint32
+	IPChecksum    uint16
+	IPStatus      Status // IPv4 only
 
 	// The transport header. Transport is set once there are ports, or type and
 	// code; L4Complete once its fixed part is all there. A fragment other than
@@ -292,10 +297,11 @@ func (p *Parser) above(f *Facts, segment []byte) {
 }
 
 // Join makes f, the facts of a datagram's last fragment to come, those of the
-// whole datagram: segment is what all of its fragments carry, put together.
-// The IP header's facts stay those of the fragment, as in tshark.
-func (p *Parser) Join(f *Facts, segment []byte) {
-	f.Joined = true
+// whole datagram. The IP header's facts stay those of the fragment, as in
+// tshark. f aliases w.
+func (p *Parser) Join(f *Facts, w *Whole) {
+	f.Whole = w
+	segment := w.Segment
 	for f.Version == 6 && isExtension(f.Proto) { // of the datagram as a whole
 		n, ok := extensionLen(f.Proto, segment)
 		if !ok {
@@ -318,7 +324,7 @@ func (f *Facts) Verify() {
 
 // IsFragment reports whether the packet is a part of a datagram, and the rest
 // of it is not here.
-func (f *Facts) IsFragment() bool { return (f.MF || f.FragOffset > 0) && !f.Joined }
+func (f *Facts) IsFragment() bool { return (f.MF || f.FragOffset > 0) && f.Whole == nil }
 
 func (f *Facts) setPayload(b []byte) {
 	f.Payload = b[:len(b):len(b)]

@@ -43,6 +43,14 @@ func (p *Parser) Tree(b []byte) []Node {
 	return t.packet(b)
 }
 
+// TreeOf is Tree for the packet b that f are the facts of. Where that completes
+// a datagram, the tree is that of the whole: what lies in b has its place
+// there, and what came in other packets has the place of what b adds to it.
+func (p *Parser) TreeOf(f *Facts, b []byte) []Node {
+	t := treeBuilder{p: p, whole: f.Whole, reassembledIn: f.ReassembledIn}
+	return t.packet(b)
+}
+
 // treeDecoder holds the decoder of google/gopacket that the tree uses: TCP's,
 // for the options. It is alone in a DecodingLayerParser, which turns panics
 // into errors, and which cannot come to any other decoder: 21 of those panic on
@@ -74,17 +82,22 @@ type treeBuilder struct {
 	off   int // where the packet begins in the one that Tree was called with
 	depth int // how many packets quote this one
 	nodes int // made so far
+
+	whole         *Whole // the datagram that the packet completes
+	reassembledIn int64  // the packet that does
+	place         place
 }
 
 // node makes a node for n bytes at off of the packet.
 func (t *treeBuilder) node(name, label, value string, off, n int, children ...Node) Node {
 	t.nodes++
-	return Node{Name: name, Label: label, Value: value, Span: Span{t.off + off, n}, Children: children}
+	return Node{Name: name, Label: label, Value: value, Span: t.place.of(Span{t.off + off, n}), Children: children}
 }
 
 func (t *treeBuilder) packet(b []byte) []Node {
 	f := &t.f
 	t.p.Facts(b, f)
+	t.join()
 	var nodes []Node
 	switch f.Version {
 	case 4:
@@ -96,6 +109,7 @@ func (t *treeBuilder) packet(b []byte) []Node {
 		nodes = append(nodes, t.data(0, len(b)))
 	}
 	if f.Header != nil {
+		nodes = append(nodes, t.fragments()...)
 		nodes = append(nodes, t.segment()...)
 	}
 	quotedCut := t.depth > 0 && (f.Problem == ProblemCut || f.Problem == ProblemTransportCut)
@@ -108,7 +122,7 @@ func (t *treeBuilder) packet(b []byte) []Node {
 // segment makes the nodes of what follows the IP header.
 func (t *treeBuilder) segment() []Node {
 	f := &t.f
-	if f.FragOffset == 0 {
+	if f.FragOffset == 0 || f.Whole != nil {
 		switch f.Transport {
 		case TCP:
 			return t.tcp()

@@ -50,13 +50,17 @@ func dnsFlagsValue(m *DNSMessage) string {
 	return fmt.Sprintf("0x%04x %s response, %s", m.Flags, name, m.AppendRCode(nil))
 }
 
-// group puts nodes, which lie one behind the other, under one line.
+// group puts nodes under one line.
 func group(label string, nodes []Node) []Node {
 	if len(nodes) == 0 {
 		return nil
 	}
-	first, last := nodes[0].Span, nodes[len(nodes)-1].Span
-	return []Node{{Label: label, Span: Span{first.Off, last.Off + last.Len - first.Off}, Children: nodes}}
+	start, end := nodes[0].Span.Off, 0
+	for i := range nodes {
+		s := nodes[i].Span
+		start, end = min(start, s.Off), max(end, s.Off+s.Len)
+	}
+	return []Node{{Label: label, Span: Span{start, end - start}, Children: nodes}}
 }
 
 func (t *treeBuilder) dnsQuestions(m *DNSMessage, off int) []Node {

@@ -30,6 +30,6 @@ func (t *treeBuilder) inner() []Node {
 	if f.Transport == UDP {
 		at = f.HdrLen + udpLen
 	}
-	inner := treeBuilder{p: t.p, off: t.off + at + f.carriedAt(), depth: t.depth + 1}
+	inner := treeBuilder{p: t.p, place: t.place, off: t.off + at + f.carriedAt(), depth: t.depth + 1}
 	return inner.packet(f.carriedBytes())
 }

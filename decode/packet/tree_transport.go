@@ -175,7 +175,7 @@ func (t *treeBuilder) icmp() []Node {
 	switch {
 	case f.PayloadLen == 0:
 	case f.Carries == Quoted && t.depth < maxInside:
-		inner := treeBuilder{p: t.p, off: t.off + f.HdrLen + icmpLen, depth: t.depth + 1}
+		inner := treeBuilder{p: t.p, place: t.place, off: t.off + f.HdrLen + icmpLen, depth: t.depth + 1}
 		kids = append(kids, inner.packet(f.Payload)...)
 	default:
 		kids = append(kids, t.data(f.HdrLen+icmpLen, f.PayloadLen))

@@ -16,10 +16,11 @@ type fragments struct {
 // this was the last of it: a packet with a plain header, valid until the next
 // call.
 func (x *fragments) add(f *packet.Facts) []byte {
-	segment := x.Add(0, f)
-	if segment == nil {
+	w := x.Add(0, 0, f)
+	if w == nil {
 		return nil
 	}
+	segment := w.Segment
 	b := x.whole[:0]
 	if f.Version == 4 {
 		const header = 20

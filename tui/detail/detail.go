@@ -229,7 +229,7 @@ func (b *builder) packets(root *Node) {
 
 // packetLayers makes the nodes of a packet that begins at off of buffer buf.
 func (b *builder) packetLayers(r *field.Row, buf, off int) []*Node {
-	return b.layers(r, b.parser.Tree(r.Data), buf, off, 0)
+	return b.layers(r, b.parser.TreeOf(r.Packet, r.Data), buf, off, 0)
 }
 
 func (b *builder) layers(r *field.Row, nodes []packet.Node, buf, off, depth int) []*Node {

@@ -39,12 +39,18 @@ func (p *Printer) details(r *session.Row) {
 // message's dump, unless messages are not printed.
 func (p *Printer) packetDetails(r *session.Row, i int) {
 	if p.opt.Detail {
-		for _, n := range p.parser.Tree(r.Packets[i].Data) {
+		for _, n := range p.parser.TreeOf(&r.Packets[i].Facts, r.Packets[i].Data) {
 			p.node(n, 3)
 		}
 	}
 	if p.opt.Hex && p.opt.Packets {
 		p.hexDump(r.Packets[i].Data, "    ")
+		if w := r.Packets[i].Facts.Whole; w != nil {
+			p.indent(2)
+			p.text("Reassembled datagram (", strconv.Itoa(len(w.Segment)), " bytes):")
+			p.endLine()
+			p.hexDump(w.Segment, "    ")
+		}
 	}
 }
 
