@@ -291,6 +291,13 @@ func (s *smallCapture) control() {
 	}
 	s.send(ip.(gopacket.SerializableLayer), echo, &layers.ICMPv6Echo{Identifier: 9, SeqNumber: 2}, gopacket.Payload("ping"))
 	s.v6 = false
+	for _, sum := range []byte{0xfd, 0xfc} { // the second is wrong
+		s.send(s.ip(false, layers.IPProtocolIGMP).(gopacket.SerializableLayer), gopacket.Payload{0x16, 0, 8, sum, 224, 1, 1, 1})
+	}
+	chunk := &layers.SCTPData{SCTPChunk: layers.SCTPChunk{Type: layers.SCTPChunkTypeData}, BeginFragment: true, EndFragment: true, TSN: 7}
+	b := s.send(s.ip(false, layers.IPProtocolSCTP).(gopacket.SerializableLayer), &layers.SCTP{SrcPort: 5000, DstPort: 5001, VerificationTag: 1}, chunk, gopacket.Payload("abcd"))
+	b[len(b)-1] ^= 1
+	s.write(b)
 	inside := s.ip(false, layers.IPProtocolUDP)
 	u := &layers.UDP{SrcPort: 6000, DstPort: 6001}
 	if err := u.SetNetworkLayerForChecksum(inside); err != nil {

@@ -172,6 +172,7 @@ func (c *comparison) theirs(t *testing.T, file, desegment, order, checksum strin
 	for _, p := range []string{"ip", "udp"} {
 		args = append(args, "-o", p+".check_checksum:TRUE")
 	}
+	args = append(args, "-o", "sctp.checksum:CRC 32c")
 	args = append(args, "-o", "tcp.check_checksum:"+checksum)
 	for _, f := range c.fields {
 		args = append(args, "-e", tsharkName(f.Name))

@@ -283,6 +283,8 @@ func transportFields() []Field {
 		fact("icmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMP), status)),
 		hexFact("icmpv6.checksum", 4, "checksum", where(whole(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
 		fact("icmpv6.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMPv6), status)),
+		fact("igmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.IGMP), status)),
+		fact("sctp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.SCTP), status)),
 		hexFact("icmpv6.echo.identifier", 4, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
 		fact("icmpv6.echo.sequence_number", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
 		fact("icmpv6.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),

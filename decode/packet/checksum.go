@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math/bits"
 )
 
@@ -49,13 +50,13 @@ func Fold(s uint64) uint16 {
 // verify sets L4Status, if all of the segment is there.
 //
 // Source: RFC 9293 section 3.1, RFC 768, RFC 792, RFC 4443 section 2.3, RFC
-// 8200 section 8.1.
+// 8200 section 8.1, RFC 3376 section 4.1.2, RFC 3828 section 3.1.
 func (f *Facts) verify() {
 	s := f.Segment
 	switch {
 	case !f.L4Complete || f.IsFragment():
 		return
-	case f.Transport > UDPLite:
+	case f.Transport > SCTP:
 		return
 	case f.Transport == UDP && f.L4Checksum == 0 && f.Version == 4:
 		f.L4Status = NotPresent
@@ -66,34 +67,79 @@ func (f *Facts) verify() {
 		}
 		s = s[:f.UDPLen]
 	}
+	n := len(s)
+	if f.Transport == UDPLite {
+		switch cover := uint16At(s, 4); {
+		case cover == 0:
+		case cover < udpLen || cover > n:
+			return
+		default:
+			s = s[:cover]
+		}
+	}
 	// What an ICMP error quotes is looked at as tshark does: UDP only.
 	if f.Carried == Quoted && f.Transport != UDP || f.TotalLen > f.Len && f.Whole == nil {
 		return
 	}
-	pseudo := uint64(0)
-	if f.Transport != ICMP {
-		pseudo = f.pseudoHeader(len(s))
-	}
-	switch {
-	case Fold(Sum(s, pseudo)) == 0xffff && (f.Transport != UDP || f.L4Checksum != 0):
-		f.L4Status = Good
-		return
-	case f.Transport != ICMP && f.L4Checksum == Fold(pseudo):
-		f.L4Status = Partial
-		return
-	}
-	f.L4Status = Bad
+	f.L4Status = f.sumStatus(s, n)
 }
 
-// checksumOff returns where in the transport header the checksum is.
-func (f *Facts) checksumOff() int {
+// sumStatus judges the checksum over s; n is the length of all that the IP
+// header carries.
+func (f *Facts) sumStatus(s []byte, n int) Status {
+	pseudo := uint64(0)
+	switch f.Transport {
+	case SCTP:
+		return sctpStatus(s)
+	case ICMP, IGMP:
+	default:
+		pseudo = f.pseudoHeader(n)
+	}
+	must := f.Transport == UDP || f.Transport == UDPLite // be other than 0
+	switch {
+	case Fold(Sum(s, pseudo)) == 0xffff && (!must || f.L4Checksum != 0):
+		return Good
+	case pseudo != 0 && f.Transport != UDPLite && f.L4Checksum == Fold(pseudo):
+		return Partial
+	}
+	return Bad
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sctpStatus judges SCTP's checksum, a CRC32c with its own field taken as 0,
+// the least significant byte first. Checksum offload leaves a 0.
+//
+// Source: RFC 9260, section 6.8 and appendix A.
+func sctpStatus(s []byte) Status {
+	if len(s) < sctpHeaderLen {
+		return Unverified
+	}
+	var zero [4]byte
+	sum := crc32.Update(0, castagnoli, s[:8])
+	sum = crc32.Update(sum, castagnoli, zero[:])
+	sum = crc32.Update(sum, castagnoli, s[sctpHeaderLen:])
+	switch binary.LittleEndian.Uint32(s[8:]) {
+	case sum:
+		return Good
+	case 0:
+		return Partial
+	}
+	return Bad
+}
+
+// checksumPlace returns where in the transport header the checksum is, and its
+// length.
+func (f *Facts) checksumPlace() (off, n int) {
 	switch f.Transport {
 	case TCP:
-		return 16
-	case UDP:
-		return 6
+		return 16, 2
+	case UDP, UDPLite:
+		return 6, 2
+	case SCTP:
+		return 8, 4
 	}
-	return 2
+	return 2, 2
 }
 
 func (f *Facts) pseudoHeader(n int) uint64 {

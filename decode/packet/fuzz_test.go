@@ -298,7 +298,7 @@ func TestTreeOfWhole(t *testing.T) {
 			offset |= 0x2000
 		}
 		h[6], h[7], h[9], h[10], h[11] = byte(offset>>8), byte(offset), 17, 0, 0
-		copy(h[10:], be16(int(^slowSum(h[:20]))))
+		copy(h[10:], be16(int(slowSum(h[:20]))))
 		var f packet.Facts
 		p.Facts(h, &f)
 		w := x.Add(0, int64(i)+1, &f)

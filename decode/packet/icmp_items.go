@@ -155,7 +155,7 @@ func (e *emitter) igmp() {
 			e.uint("igmp.max_resp", "Max Resp Time (1/10 s)", 1, 1, 0)
 		}
 	}
-	e.uint("igmp.checksum", "Checksum", 2, 2, 4)
+	e.word("igmp.checksum", "Checksum", 2, 2, 4, e.statusWord)
 	if typ != 0x22 {
 		e.addr("igmp.maddr", "Multicast Address", 4, 4)
 		if typ == 0x11 && len(e.b) >= 12 {
@@ -174,11 +174,21 @@ func (e *emitter) igmp() {
 	e.records(int(n), 4, "igmp.record_type", "igmp.aux_data_len", "igmp.num_src", "igmp.maddr", "igmp.saddr", 0)
 }
 
+// statusWord says what the checksum is worth.
+func (e *emitter) statusWord(int) string { return e.f.L4Status.String() }
+
+func (e *emitter) udpLite() {
+	e.uint("", "Source Port", 0, 2, 0)
+	e.uint("", "Destination Port", 2, 2, 0)
+	e.uint("", "Checksum coverage", 4, 2, 0)
+	e.word("", "Checksum", 6, 2, 4, e.statusWord)
+}
+
 func (e *emitter) sctp() {
 	e.uint("sctp.srcport", "Source port", 0, 2, 0)
 	e.uint("sctp.dstport", "Destination port", 2, 2, 0)
 	e.uint("sctp.verification_tag", "Verification tag", 4, 4, 8)
-	e.uint("sctp.checksum", "Checksum", 8, 4, 8)
+	e.word("sctp.checksum", "Checksum", 8, 4, 8, e.statusWord)
 	off := sctpHeaderLen
 	for _, chunk := range e.f.sctpChunks {
 		e.line("Chunk", off, len(chunk))

@@ -60,6 +60,8 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 		e.igmp()
 	case SCTP:
 		e.sctp()
+	case UDPLite:
+		e.udpLite()
 	case GRE:
 		e.gre()
 	case ESP:

@@ -16,6 +16,9 @@ func (f *Facts) other(s []byte) {
 		if f.ports(transportOf(f.Proto), s) {
 			f.L4Complete = len(s) >= udpLen
 			f.setPayload(s[min(udpLen, len(s)):])
+			if f.Transport == UDPLite && f.L4Complete {
+				f.L4Checksum = binary.BigEndian.Uint16(s[6:])
+			}
 		}
 	default:
 		if t := transportOf(f.Proto); t != NoTransport && len(s) > 0 {

@@ -33,8 +33,8 @@ import "net/netip"
 // depends on its arguments and its exported fields. It is not safe for
 // concurrent use.
 type Parser struct {
-	// VerifyChecksums has TCP, UDP, ICMP and ICMPv6 checksums verified, which
-	// reads the whole packet. The IPv4 header checksum is always verified.
+	// VerifyChecksums has TCP, UDP, ICMP, ICMPv6, IGMP, UDP-Lite and SCTP
+	// checksums verified, which reads the whole packet. The IPv4 header checksum is always verified.
 	VerifyChecksums bool
 
 	// DecodeAs says what the protocol above certain ports is, whatever the
@@ -284,14 +284,14 @@ func (p *Parser) above(f *Facts, segment []byte) {
 		}
 	default:
 		f.other(segment)
-		return
 	}
 	if f.PayloadLen > 0 && f.Transport <= UDP && !f.IsFragment() {
 		p.recognise(f)
 	}
 	if p.VerifyChecksums {
 		if f.verify(); f.L4Status == Bad {
-			f.wrong(ProblemTransportSum, f.HdrLen+f.checksumOff(), 2)
+			off, n := f.checksumPlace()
+			f.wrong(ProblemTransportSum, f.HdrLen+off, n)
 		}
 	}
 }

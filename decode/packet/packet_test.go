@@ -94,6 +94,45 @@ func TestCutTCP(t *testing.T) {
 	}
 }
 
+// TestChecksumsOfOthers: of IGMP, SCTP, and UDP-Lite, which may cover a part.
+func TestChecksumsOfOthers(t *testing.T) {
+	lite := func(cover int, change ...byte) []byte {
+		s := cat(be16(4000, 4001, cover, 0), []byte("hello world"))
+		covered := s
+		if cover > 0 {
+			covered = s[:cover]
+		}
+		src, dst := src4.As4(), dst4.As4()
+		sum := slowSum(src[:], dst[:], be16(136, len(s)), covered)
+		return append(put(s, 6, be16(int(sum))...)[:len(s)-len(change)], change...)
+	}
+	sctp := unhex(t, "13881389000000070000000000030014000000010000000000000000"+"61626364")
+	for _, c := range []struct {
+		name    string
+		proto   byte
+		segment []byte
+		want    packet.Status
+	}{
+		{"IGMP", 2, unhex(t, "160008fde0010101"), packet.Good},
+		{"IGMP, wrong", 2, unhex(t, "160008fce0010101"), packet.Bad},
+		{"SCTP", 132, put(sctp, 8, 0x39, 0xa1, 0x25, 0x42), packet.Good},
+		{"SCTP, wrong", 132, put(sctp, 8, 0x39, 0xa1, 0x25, 0x43), packet.Bad},
+		{"SCTP, left to offload", 132, sctp, packet.Partial},
+		{"SCTP, cut", 132, sctp[:10], packet.Unverified},
+		{"UDP-Lite", 136, lite(0), packet.Good},
+		{"UDP-Lite, changed", 136, lite(0, 'x'), packet.Bad},
+		{"UDP-Lite, header covered", 136, lite(8, 'x'), packet.Good},
+		{"UDP-Lite, odd coverage", 136, lite(13), packet.Good},
+		{"UDP-Lite, coverage too small", 136, put(lite(0), 4, 0, 5), packet.Unverified},
+		{"UDP-Lite, coverage too large", 136, put(lite(0), 4, 0, 200), packet.Unverified},
+	} {
+		f := facts(v4{proto: c.proto}.packet(c.segment), true)
+		if f.L4Status != c.want || (f.Problem == packet.ProblemTransportSum) != (c.want == packet.Bad) {
+			t.Errorf("%s: %v, %q; want %v", c.name, f.L4Status, f.Problem, c.want)
+		}
+	}
+}
+
 func TestChecksums(t *testing.T) {
 	for _, proto := range []byte{6, 17, 1, 58} {
 		for n := 20; n < 120; n++ {
