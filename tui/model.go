@@ -244,6 +244,10 @@ func (m *Model) View() string { return m.frame }
 // keysOf hands over what may be several keys: all that were typed between two
 // reads of the terminal arrive as one message.
 func (m *Model) keysOf(msg tea.KeyMsg) []tea.Cmd {
+	if msg.Type == tea.KeyEsc && msg.Alt { // escape twice
+		one := tea.KeyMsg{Type: tea.KeyEsc}
+		return []tea.Cmd{m.key(one), m.key(one)}
+	}
 	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 || msg.Paste {
 		return []tea.Cmd{m.key(msg)}
 	}

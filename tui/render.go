@@ -206,8 +206,25 @@ func (m *Model) tabs() string {
 		l.Space(paint.Plain, 1)
 	}
 	mode, style := m.mode()
-	l.Fill(style, mode+" ")
+	l.Fill(style, mode+" ") // or in the line below
 	return l.String()
+}
+
+// modeBelow is the mode if there is no room for it beside the tabs: then it
+// stands in the filter's line.
+func (m *Model) modeBelow() (string, paint.Style) {
+	mode, style := m.mode()
+	if paint.Width(mode)+1 <= m.w-tabsWidth() {
+		return "", style
+	}
+	return mode, style
+}
+
+// tabsWidth is the room that the tabs take.
+func tabsWidth() (w int) {
+	for w = 0; tabAt(w) >= 0; w++ {
+	}
+	return w
 }
 
 // tabAt returns which tab is at column x, -1 for none.
@@ -277,11 +294,19 @@ func (m *Model) filterLine() string {
 	default:
 		right = m.shownOf(s.lists[s.view])
 	}
+	mode, style := m.modeBelow()
+	room := l.Left() - paint.Width(right) - 3
+	if mode != "" {
+		mode = paint.Cut(mode, room-12) + "   "
+		room -= paint.Width(mode)
+	}
 	if text == "" {
 		l.Put(paint.Dim, "no filter")
 	} else {
-		l.Put(paint.Good, paint.Cut(safe(text), l.Left()-paint.Width(right)-3))
+		l.Put(paint.Good, paint.Cut(safe(text), room))
 	}
+	l.Space(paint.Plain, l.Left()-paint.Width(mode)-paint.Width(right)-1)
+	l.Put(style, mode)
 	l.Fill(paint.Dim, right+" ")
 	return l.String()
 }

@@ -11,7 +11,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"tundump/decode"
-	"tundump/decode/packet"
 )
 
 func TestFilter(t *testing.T) {
@@ -561,84 +560,6 @@ func TestFilterAfterSort(t *testing.T) {
 		t.Errorf("the %d rows are not sorted as before: %+v", shown, r.order)
 	}
 	d.wants("sorted by No.")
-}
-
-// The escape key comes back from where an action led, with the filter that was
-// applied there and at the row that was at the cursor.
-func TestEscapeComesBack(t *testing.T) {
-	d := drive(t, 140, 45, Options{}, small(t, false))
-	d.keys("2 / i p enter 3 down enter")
-	if s := d.m.scr(); s.view != packetsView || !strings.Contains(s.text, ".stream == ") {
-		t.Fatalf("enter leads to view %d with the filter %q", s.view, s.text)
-	}
-	at := d.m.scr().flows.table.Cursor()
-	d.keys("esc")
-	if s := d.m.scr(); s.view != flowsView || s.text != "ip" || s.flows.table.Cursor() != at {
-		t.Errorf("escape leads to view %d with the filter %q", s.view, s.text)
-	}
-	d.keys("2 down down down")
-	row, _ := d.m.scr().rows().list.Position()
-	d.keys("F M")
-	if s := d.m.scr(); s.view != messagesView || s.text == "ip" {
-		t.Errorf("view %d, filter %q", s.view, s.text)
-	}
-	d.keys("esc esc")
-	if s := d.m.scr(); s.view != packetsView || s.text != "ip" {
-		t.Errorf("escape twice leads to view %d with the filter %q", s.view, s.text)
-	}
-	if now, _ := d.m.scr().rows().list.Position(); now != row {
-		t.Errorf("at row %d, was at %d", now, row)
-	}
-	d.keys("esc")
-	if s := d.m.scr(); s.view != packetsView || s.text != "" {
-		t.Errorf("the last escape leads to view %d with the filter %q", s.view, s.text)
-	}
-	d.keys("3 enter 4 esc") // a view that was asked for by name: nothing leads back from it
-	if s := d.m.scr(); s.view != tunnelsView {
-		t.Errorf("escape leads to view %d", s.view)
-	}
-}
-
-// Flows pass a display filter of what they have; any other text is looked for.
-func TestFilterFlows(t *testing.T) {
-	d := drive(t, 140, 45, Options{}, small(t, false))
-	d.keys("3")
-	flows := d.m.scr().flows
-	shown := func(typed string) (n int) {
-		t.Helper()
-		d.m.askFilter()
-		d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(typed), Paste: true})
-		d.keys("enter")
-		n = flows.table.Len()
-		d.keys("esc")
-		return n
-	}
-	all := flows.table.Len()
-	count := func(holds func(f *Flow) bool) (n int) {
-		for i := range flows.flows {
-			if holds(&flows.flows[i]) {
-				n++
-			}
-		}
-		return n
-	}
-	tcp := count(func(f *Flow) bool { return f.Proto == packet.TCP })
-	if tcp == 0 || tcp == all {
-		t.Fatalf("%d of %d flows are TCP", tcp, all)
-	}
-	port80 := count(func(f *Flow) bool { return f.Proto == packet.TCP && f.Addr[1].Port() == 80 })
-	for text, want := range map[string]int{
-		"tcp": tcp, "!tcp": all - tcp, "tcp.port == 80": port80, "tcp.srcport == 80": port80, "ip.addr == 203.0.113.77": 0,
-		"tunnel.stream == 1": count(func(f *Flow) bool { return f.Tunnel == 1 }), "EXAMPLE.org": count(func(f *Flow) bool { return f.Name == "example.org" }),
-		"http.host == 1": 0, // no field of flows, and nobody's text
-	} {
-		if got := shown(text); got != want {
-			t.Errorf("%s: %d flows of %d, want %d", text, got, all, want)
-		}
-	}
-	if flows.table.Len() != all {
-		t.Error("escape does not show all again")
-	}
 }
 
 func TestMoreAndLessRoom(t *testing.T) {

@@ -38,6 +38,12 @@ func TestVersusTermshark(t *testing.T) {
 	const text = "tcp.port == 443"
 	passes := strings.Count(stdoutOf(t, "read", ours, "--packets", "-Y", text, "-T", "fields", "-e", "frame.number"), "\n")
 
+	began := time.Now()
+	bare := newPTY(t, 140, 45, bin, ours)
+	bare.until("4 packets")
+	t.Logf("in a terminal that runs already, tundump shows its first rows %v after its start", time.Since(began).Round(time.Millisecond))
+	bare.write("q")
+
 	us := versus{name: "tundump", rows: regexp.MustCompile(`(?m)^.\s*▸? +1 +\d`)}
 	us.measure(t, bin+" "+ours, func(x *terminal) time.Duration {
 		x.keys("2")
@@ -322,7 +328,8 @@ func freeAddr(t *testing.T) string {
 }
 
 // pty is a terminal without a multiplexer in between: what the program writes
-// is seen when it is written.
+// is seen when it is written. It answers no question, and is of a type that is
+// asked none.
 type pty struct {
 	t      *testing.T
 	master *os.File
@@ -351,7 +358,7 @@ func newPTY(t *testing.T, width, height uint16, program string, args ...string) 
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "XDG_CONFIG_HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "TERM=screen-256color", "XDG_CONFIG_HOME="+t.TempDir())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
