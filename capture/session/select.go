@@ -173,8 +173,7 @@ type asker struct {
 	way  way
 	want want
 
-	mu   sync.RWMutex
-	memo []uint8 // by flow: two bits for each side: asked, and holds
+	memo memo
 }
 
 // way is where the answer is found, cheapest first.
@@ -293,7 +292,7 @@ func (a *asker) fromFlow(r *reader, pos int, at *row, s *filter.Scratch) (pass, 
 	var id int64
 	if a.way == inFlow && !r.v.flows.wrapped() {
 		id = r.v.flows.id(at)
-		if pass, ok := a.recall(id, at.side()); ok {
+		if pass, ok := a.memo.recall(id, at.side()); ok {
 			return pass, true
 		}
 	}
@@ -304,7 +303,7 @@ func (a *asker) fromFlow(r *reader, pos int, at *row, s *filter.Scratch) (pass, 
 	r.outline(pos, at)
 	pass = a.flt.Match(&r.out.Row, s)
 	if a.way == inFlow && !r.v.flows.wrapped() {
-		a.remember(id, at.side(), pass)
+		a.memo.remember(id, at.side(), pass)
 	}
 	return pass, true
 }
@@ -325,29 +324,53 @@ func (r *reader) outline(pos int, at *row) {
 	r.out = Item{Row: field.Row{Event: &noEvent, Packet: f, Flow: &r.analysis, Number: int64(pos) + 1, Family: -1, Parser: r.parser}, Pos: pos}
 }
 
+// memo is what was said of flows' sides, by flow: two bits for each, asked and
+// holds. It is read for each row: so reading locks nothing.
+type memo struct {
+	mu   sync.Mutex // of those that make it longer
+	said atomic.Pointer[[]atomic.Uint32]
+}
+
 // recall returns what was said of a side of a flow; ok is false if it was not
-// asked.
-func (a *asker) recall(id int64, side uint8) (pass, ok bool) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if id < 0 || id >= int64(len(a.memo)) {
+// asked, or that is forgotten.
+func (m *memo) recall(id int64, side uint8) (pass, ok bool) {
+	said := m.said.Load()
+	if said == nil || id < 0 || id >= int64(len(*said)) {
 		return false, false
 	}
-	bits := a.memo[id] >> (2 * side)
+	bits := (*said)[id].Load() >> (2 * side)
 	return bits&2 != 0, bits&1 != 0
 }
 
-func (a *asker) remember(id int64, side uint8, pass bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for int64(len(a.memo)) <= id {
-		a.memo = append(a.memo, make([]uint8, id+1024-int64(len(a.memo)))...)
-	}
-	bits := uint8(1)
+func (m *memo) remember(id int64, side uint8, pass bool) {
+	bits := uint32(1)
 	if pass {
 		bits |= 2
 	}
-	a.memo[id] |= bits << (2 * side)
+	said := m.said.Load()
+	if said == nil || id >= int64(len(*said)) {
+		said = m.grow(id)
+	}
+	(*said)[id].Or(bits << (2 * side))
+}
+
+// grow makes room for flow id. What is remembered in the old one meanwhile is
+// lost: it is asked again.
+func (m *memo) grow(id int64) *[]atomic.Uint32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	said := m.said.Load()
+	if said != nil && id < int64(len(*said)) {
+		return said
+	}
+	longer := make([]atomic.Uint32, max(1024, 2*id))
+	if said != nil {
+		for i := range *said {
+			longer[i].Store((*said)[i].Load())
+		}
+	}
+	m.said.Store(&longer)
+	return &longer
 }
 
 // message asks of the message at pos: by itself if the filter is about
