@@ -65,6 +65,8 @@ type compiler struct {
 	changed []byte
 	message decode.Message
 	facts   packet.Facts
+	parts   packet.Datagrams // of what was recorded in fragments
+	whole   int              // bytes of joined
 	flow    flow.Analysis
 	row     field.Row
 	number  int64 // of packets so far
@@ -310,20 +312,23 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 		if c.Oversize++; c.Oversize == 1 {
 			c.FirstLarge = c.number
 		}
-		if c.opt.Split == nil {
+		if parts = c.fit(pkt); parts == nil {
 			return nil
 		}
-		parts = c.opt.Split(pkt, c.opt.MTU)
+	}
+	asked := pkt
+	if whole := c.join(i, index, ev); whole != nil {
+		asked = whole
 	}
 	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
 	k, class := c.keyer.request(c.keyTunnel(ev), &c.facts)
-	c.tell(decode.Packet, ev, pkt, c.number, k, class)
+	c.tell(decode.Packet, ev, asked, c.number, k, class)
 	for n, part := range parts {
 		if len(c.Steps) == maxSteps {
 			return fmt.Errorf("replay: more than %d packets", maxSteps)
 		}
 		step.Part, step.Len = int32(n), int32(len(part))
-		if len(parts) > 1 {
+		if len(parts) > 1 || len(part) != len(pkt) {
 			if c.splits == nil {
 				c.splits = make(map[int32][]byte)
 			}
@@ -349,6 +354,53 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 		tally(c.Sources, c.facts.Src)
 	}
 	return nil
+}
+
+// maxJoined bounds the memory of datagrams that were recorded in fragments;
+// those beyond are sent and not compared.
+const maxJoined = 64 << 20
+
+// join puts a datagram together if c.facts are of the last of its fragments that
+// was missing. The facts are then those of the datagram, which is kept.
+func (c *compiler) join(i, index int32, ev decode.Event) []byte {
+	if !c.facts.IsFragment() || c.whole >= maxJoined {
+		return nil
+	}
+	whole := c.parts.Add(c.keyTunnel(ev), c.number, &c.facts)
+	if whole == nil {
+		return nil
+	}
+	b := packet.AppendWhole(nil, &c.facts, whole)
+	if len(b) == 0 {
+		return nil
+	}
+	if c.joined == nil {
+		c.joined = make(map[place][]byte)
+	}
+	c.joined[place{i, index}] = b
+	c.whole += len(b)
+	c.keyer.parser.Facts(b, &c.facts)
+	return b
+}
+
+// fit makes packets of one that is larger than the MTU. One that still is larger
+// is not sent: its sender is told.
+func (c *compiler) fit(pkt []byte) (parts [][]byte) {
+	if c.opt.Split != nil {
+		parts = c.opt.Split(pkt, c.opt.MTU)
+	}
+	if len(parts) > 0 {
+		c.Cut++
+		return parts
+	}
+	if c.opt.TooBig == nil {
+		return nil
+	}
+	if _, ok := c.opt.TooBig(nil, pkt, c.opt.MTU); !ok {
+		return nil
+	}
+	c.TooBig++
+	return [][]byte{pkt}
 }
 
 // tell says what was asked or answered, to whom it may concern.
@@ -397,7 +449,9 @@ func (c *compiler) asks(k key, class class) {
 func (c *compiler) expect(i, index int32, ev decode.Event, pkt []byte) {
 	if c.facts.IsFragment() {
 		c.Fragments++
-		return
+		if pkt = c.join(i, index, ev); pkt == nil {
+			return
+		}
 	}
 	k, class := c.keyer.answer(c.keyTunnel(ev), &c.facts)
 	c.tell(decode.Packet, ev, pkt, c.number, k, class)

@@ -170,6 +170,10 @@ func (d *differ) request(step int32, it Item) {
 	if err != nil {
 		return // what cannot be read is counted as damaged
 	}
+	s := &d.plan.Steps[step]
+	if b, ok := d.plan.joined[place{s.Row, s.Index}]; ok {
+		recorded.Data = b
+	}
 	dir := d.plan.opt.Dir
 	diff := Difference{Kind: Changed, Request: d.plan.Steps[step].Number, Message: it.Kind != decode.Packet, Loop: 1}
 	if it.Kind == decode.Packet {

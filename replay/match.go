@@ -27,6 +27,7 @@ type matcher struct {
 	compare *Comparer
 	read    reader
 	facts   packet.Facts
+	parts   packet.Datagrams // of answers that come in fragments
 	message decode.Message
 	report  *Report
 	loop    int
@@ -89,6 +90,17 @@ func (m *matcher) take(items []Item, now time.Time) {
 func (m *matcher) one(it Item, now time.Time) bool {
 	r := m.report
 	r.Received++
+	if it.Kind == decode.Packet {
+		m.keyer.parser.Facts(it.Data, &m.facts)
+		if m.facts.IsFragment() {
+			whole := m.parts.Add(it.Tunnel, 0, &m.facts)
+			if whole == nil {
+				return false
+			}
+			it.Data = packet.AppendWhole(nil, &m.facts, whole)
+			m.keyer.parser.Facts(it.Data, &m.facts)
+		}
+	}
 	k, class, sum := m.identify(it)
 	at, ok := m.plan.keys[k]
 	if class == noClass || !ok {
@@ -104,12 +116,9 @@ func (m *matcher) one(it Item, now time.Time) bool {
 	return true
 }
 
+// identify finds what it answers; m.facts are those of a packet.
 func (m *matcher) identify(it Item) (k key, c class, sum uint64) {
 	if it.Kind == decode.Packet {
-		m.keyer.parser.Facts(it.Data, &m.facts)
-		if m.facts.IsFragment() {
-			return 0, noClass, 0
-		}
 		if k, c = m.keyer.answer(it.Tunnel, &m.facts); c == noClass {
 			return 0, noClass, 0
 		}

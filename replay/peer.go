@@ -77,6 +77,15 @@ func (d *DevicePeer) Send(items []Item) (int, error) {
 	return d.Device.Write(d.out)
 }
 
+// told taps a packet that is too large for the device, and what its sender is
+// told by the device's end.
+func (d *DevicePeer) told(pkt, answer []byte) {
+	if d.Tap != nil {
+		d.Tap(true, [][]byte{pkt})
+		d.Tap(false, [][]byte{answer})
+	}
+}
+
 // Receive implements [Peer].
 func (d *DevicePeer) Receive(items []Item) (int, error) {
 	if d.bufs == nil {

@@ -32,10 +32,14 @@ type Options struct {
 	// return the same for the same packet.
 	Rewrite func(dst, pkt []byte, dir decode.Direction) []byte
 	// MTU is the largest packet that can be sent, in bytes; 0 is any size.
-	// Larger ones are counted in Plan.Oversize, and left out unless Split
-	// makes several of them.
-	MTU   int
-	Split func(pkt []byte, mtu int) [][]byte // nil: what does not fit is left out
+	// Larger ones are counted in Plan.Oversize. Split makes several of one,
+	// and returns none of what must not be cut. For that TooBig appends to dst
+	// what a router would tell its sender, who is told that when it is due:
+	// this is the answer then, and nothing is sent. What neither has something
+	// for is left out, and so is all if they are nil.
+	MTU    int
+	Split  func(pkt []byte, mtu int) [][]byte
+	TooBig func(dst, pkt []byte, mtu int) (answer []byte, ok bool)
 
 	Pace Pace
 	// Wait is how long nothing may come before what is still expected counts
@@ -82,10 +86,11 @@ type Plan struct {
 	Largest     int   // packet, in bytes
 	Oversize    int64 // packets that do not fit the MTU, of those that were selected
 	FirstLarge  int64 // number of the first of them
+	Cut, TooBig int64 // of them, those that are cut, and those whose sender is told; the others are left out
 	Damaged     int64 // records that could not be read, gaps and bytes that are no record
 	FirstBroken string
 	Unasked     int64 // packets of the other side that answer nothing that is sent
-	Fragments   int64 // packets of the other side that are parts of a datagram, which are not compared
+	Fragments   int64 // packets of the other side that are parts of a datagram, which is compared as a whole
 	TCP         int64 // segments that are sent after the first of their connection
 	SkippedTCP  int64 // segments that SkipTCP left out
 
@@ -103,6 +108,7 @@ type Plan struct {
 	sums   []uint64         // of each step, for Diff
 	asked  []bool           // of each step: whether it has a key; for Diff
 	splits map[int32][]byte // by step, of packets that were split
+	joined map[place][]byte // whole datagrams, by the place of the last of their fragments
 }
 
 // Step is one thing to be sent.
@@ -144,6 +150,9 @@ type TunnelInfo struct {
 	// those that it was sent; at most maxDests.
 	Clients map[netip.Addr]int64
 }
+
+// place is where a packet stands: its row, and its index in it.
+type place struct{ row, index int32 }
 
 // chain is what has one key: the steps that ask and what is expected.
 type chain struct {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"time"
+
+	"tundump/decode"
 )
 
 // Play plays a plan against a peer, which it closes, and reports what came of
@@ -292,6 +295,16 @@ func (s *sender) send(due time.Time) error {
 		s.first = now
 	}
 	items = s.overdue(items, due, now)
+	if mtu := s.plan.opt.MTU; mtu > 0 {
+		large := slices.IndexFunc(items, func(it Item) bool { return len(it.Data) > mtu })
+		if large == 0 {
+			s.tooBig(items[0], now)
+			return nil
+		}
+		if large > 0 {
+			items = items[:large]
+		}
+	}
 	at := max(1, int64(now.Sub(s.begin)))
 	for i := range items {
 		s.match.sent[items[i].Step].Store(at)
@@ -305,6 +318,27 @@ func (s *sender) send(due time.Time) error {
 	s.feed.took(n)
 	s.plan.Control.at.Store(int64(s.feed.next))
 	return err
+}
+
+// teller is a Peer that wants to know what the sender of a packet was told
+// instead of it.
+type teller interface{ told(pkt, answer []byte) }
+
+// tooBig has the sender of a packet know that it does not fit.
+func (s *sender) tooBig(it Item, now time.Time) {
+	step := &s.plan.Steps[it.Step]
+	s.match.sent[it.Step].Store(max(1, int64(now.Sub(s.begin))))
+	if answer, ok := s.plan.opt.TooBig(nil, it.Data, s.plan.opt.MTU); ok {
+		if t, ok := s.peer.(teller); ok {
+			t.told(it.Data, answer)
+		}
+		s.report.TooBig++
+		s.match.take([]Item{{Kind: decode.Packet, Tunnel: it.Tunnel, Data: answer}}, time.Now())
+	}
+	s.last = now
+	s.clock.done(s.clock.due(step.At), len(it.Data))
+	s.feed.took(1)
+	s.plan.Control.at.Store(int64(s.feed.next))
 }
 
 // overdue returns those of items that are due now.

@@ -55,6 +55,10 @@ func (r *reader) recorded(e *Expected) (Item, error) {
 	if e.Index < 0 {
 		it.Kind = decode.Record
 	}
+	if b, ok := r.plan.joined[place{e.Row, e.Index}]; ok {
+		it.Data = b
+		return it, nil
+	}
 	b, err := r.at(e.Row, e.Index)
 	if err != nil {
 		return it, err

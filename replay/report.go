@@ -10,6 +10,7 @@ type Report struct {
 	Sent    int64 // items that the peer took
 	Bytes   int64
 	Refused int64 // items that it did not take
+	TooBig  int64 // packets that did not fit, whose sender was told so instead
 	Loops   int   // that were begun
 	Skipped int64 // steps that were not sent: passed over by Seek, or after the end
 

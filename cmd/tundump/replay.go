@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -113,7 +114,7 @@ func (t *tunFlags) registerReplay(fl *pflag.FlagSet) {
 	fl.StringVar(&t.name, "tun", "", "send into a TUN device `NAME` of this system, which needs root or CAP_NET_ADMIN; without a name the system chooses")
 	fl.Lookup("tun").NoOptDefVal = chooseName
 	fl.StringVar(&t.driver, "tun-driver", driverWater, "with --tun: water, or wireguard (Linux)")
-	fl.IntVar(&t.mtu, "mtu", 0, "largest packet of the device, in bytes (1500, or the largest that was recorded); larger ones are fragmented, or where they must not be, left out")
+	fl.IntVar(&t.mtu, "mtu", 0, "largest packet of the device, in bytes (1500, or the largest that was recorded); larger ones are fragmented, or where they must not be, answered with ICMP too big")
 }
 
 // takeFile finds the capture and the device's name: "--tun NAME FILE", in any
@@ -139,7 +140,8 @@ type played struct {
 	plan    *replay.Plan
 	pace    replay.Pace
 	options sniff.Options
-	held    *heldLog // of the terminal UI; nil without one
+	near    []netip.Prefix // the device's addresses, once they are known
+	held    *heldLog       // of the terminal UI; nil without one
 	log     *slog.Logger
 }
 
@@ -278,7 +280,7 @@ func (p *played) compile(mtu int) error {
 	}
 	o.Rewrite = p.mapper.rewrite(p.dir)
 	if mtu > 0 {
-		o.Split = split
+		o.Split, o.TooBig = split, p.tooBig
 	}
 	p.plan, err = replay.Compile(src, o)
 	if errors.Is(err, replay.ErrEmpty) {
@@ -325,7 +327,7 @@ func (p *played) announce(cmd *cobra.Command, into string) {
 	plan := p.plan
 	var notes []string
 	if plan.Oversize > 0 {
-		notes = append(notes, fmt.Sprintf("%s larger than the MTU, the first is packet %d", count(plan.Oversize, "packet"), plan.FirstLarge))
+		notes = append(notes, fmt.Sprintf("%s; the first is packet %d", tooLarge(plan), plan.FirstLarge))
 	}
 	if plan.Damaged > 0 {
 		notes = append(notes, fmt.Sprintf("%s of the recording cannot be read, the first is %s", count(plan.Damaged, "piece"), plan.FirstBroken))

@@ -368,12 +368,30 @@ func (m *mapper) prefix(p netip.Prefix) netip.Prefix {
 func split(pkt []byte, mtu int) (parts [][]byte) {
 	var f rewrite.Fragmenter
 	if f.Reset(pkt, mtu) != nil {
-		return nil // counted as larger than the MTU, and left out
+		return nil
 	}
 	for f.More() {
 		parts = append(parts, f.Append(nil))
 	}
 	return parts
+}
+
+// tooBig is what the device's end tells the sender of a packet that must not be
+// cut. Where it has no address of the packet's family, or is the sender's own
+// end, the packet's destination tells it.
+func (p *played) tooBig(dst, pkt []byte, mtu int) ([]byte, bool) {
+	var f rewrite.Fragmenter
+	if !errors.Is(f.Reset(pkt, mtu), rewrite.ErrDontFragment) {
+		return dst, false
+	}
+	from := netip.Addr{}
+	for _, n := range p.near {
+		if n.Addr().Is4() == (pkt[0]>>4 == 4) {
+			from = n.Addr()
+			break
+		}
+	}
+	return rewrite.AppendTooBig(dst, pkt, mtu, from)
 }
 
 // compareFlags say what may differ.

@@ -27,7 +27,7 @@ func (r *reportFlags) write(cmd *cobra.Command, p *played, report *replay.Report
 	if p.flags.client.listen != "" {
 		err = printListened(w, report)
 	} else {
-		err = printReplay(w, report, p.plan.Oversize)
+		err = printReplay(w, report, p.plan)
 	}
 	if !r.quiet {
 		err = errors.Join(err, printDifferences(w, report))
@@ -93,13 +93,16 @@ func wasWere(n int64, what string) string {
 }
 
 // printReplay prints a report for people.
-func printReplay(w io.Writer, r *replay.Report, oversize int64) error {
+func printReplay(w io.Writer, r *replay.Report, plan *replay.Plan) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
 	row("sent", "%s, %s in %s, %.1f packets/s, %.3f Mbit/s", count(r.Sent, "packet"), size(r.Bytes), r.Elapsed.Round(time.Microsecond),
 		speed(r.Sent, r.Elapsed), speed(r.Bytes*8, r.Elapsed)/1e6)
-	if r.Refused > 0 || oversize > 0 {
-		row("not sent", "%d not taken by the device, %d larger than the MTU", r.Refused, oversize)
+	if r.Refused > 0 {
+		row("not sent", "%d not taken by the device", r.Refused)
+	}
+	if plan.Oversize > 0 {
+		row("too large", "%s", tooLarge(plan))
 	}
 	if r.Lateness.Count > 0 {
 		row("lateness", "%s; planned %s", quantiles(r.Lateness), r.Planned.Round(time.Microsecond))
@@ -125,6 +128,20 @@ func printReplay(w io.Writer, r *replay.Report, oversize int64) error {
 		row("stopped", "%s", r.Stopped)
 	}
 	return tw.Flush()
+}
+
+// tooLarge says what becomes of what is larger than the MTU.
+func tooLarge(plan *replay.Plan) string {
+	var parts []string
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{{plan.Cut, "cut into fragments"}, {plan.TooBig, "answered with ICMP too big, because they must not be cut"}, {plan.Oversize - plan.Cut - plan.TooBig, "left out"}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return fmt.Sprintf("%s larger than the MTU: %s", count(plan.Oversize, "packet"), strings.Join(parts, ", "))
 }
 
 // printDifferences prints the first of them.
@@ -219,6 +236,7 @@ type jsonReplay struct {
 	Bytes       int64            `json:"bytes"`
 	Refused     int64            `json:"refused"`
 	Oversize    int64            `json:"oversize"`
+	TooBig      int64            `json:"too_big"`
 	Damaged     int64            `json:"damaged"`
 	Loops       int              `json:"loops"`
 	Elapsed     float64          `json:"elapsed"`
@@ -270,7 +288,7 @@ func jsonReport(p *played, r *replay.Report, failed error) jsonReplay {
 	}
 	j := jsonReplay{
 		File: safe(p.file), Same: failed == nil && r.Same(), Verdict: p.verdict(r), Stopped: r.Stopped,
-		Sent: r.Sent, Bytes: r.Bytes, Refused: r.Refused, Oversize: p.plan.Oversize, Damaged: p.plan.Damaged, Loops: r.Loops,
+		Sent: r.Sent, Bytes: r.Bytes, Refused: r.Refused, Oversize: p.plan.Oversize, TooBig: r.TooBig, Damaged: p.plan.Damaged, Loops: r.Loops,
 		Elapsed: r.Elapsed.Seconds(), Planned: r.Planned.Seconds(),
 		Expected: r.Expected, Answered: r.Answered, Unanswered: r.Unanswered, Late: r.Late, Changed: r.Changed,
 		Extra: r.Extra, Repeated: r.Repeated, Unrelated: r.Unrelated,

@@ -46,22 +46,3 @@ func TestReplayScreen(t *testing.T) {
 	x.shows("exit 1")
 	x.shows("tundump: replay: 1 changed")
 }
-
-// icmpEcho is a ping to a neighbour, or its answer.
-func icmpEcho(typ, seq byte, text string) []byte {
-	p := append([]byte{0x45, 0, 0, byte(28 + len(text)), 0, seq, 0, 0, 64, 1, 0, 0, 10, 8, 0, 2, 10, 8, 0, 1, typ, 0, 0, 0, 0, 7, 0, seq}, text...)
-	if typ == 0 {
-		copy(p[12:], []byte{10, 8, 0, 1, 10, 8, 0, 2})
-	}
-	for _, sum := range []struct{ from, to, at int }{{0, 20, 10}, {20, len(p), 22}} {
-		c := uint32(0)
-		for i := sum.from; i < sum.to; i++ {
-			c += uint32(p[i]) << (8 * (1 - i%2))
-		}
-		for c > 0xffff {
-			c = c>>16 + c&0xffff
-		}
-		p[sum.at], p[sum.at+1] = ^byte(c>>8), ^byte(c)
-	}
-	return p
-}

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"tundump/capture/pcapng"
 	"tundump/capture/session"
 	"tundump/capture/sniff"
 	"tundump/decode"
+	"tundump/decode/rewrite"
 )
 
 // The demo's session, played again into the stack that it came from, is the
@@ -67,27 +71,64 @@ func TestReplayNetstack(t *testing.T) {
 	}
 }
 
-// What does not fit is cut, or left out and said.
-func TestReplayMTU(t *testing.T) {
-	dir := t.TempDir()
-	file, again := filepath.Join(dir, "demo.pcapng"), filepath.Join(dir, "again.pcapng")
-	if code := run([]string{"demo", "-w", file, "-q", "--no-tui"}, strings.NewReader(""), io.Discard, io.Discard); code != 0 {
-		t.Fatal("demo: exit", code)
-	}
-	var out, said lockedBuffer
-	code := run([]string{"replay", file, "--netstack", "-t", "--mtu", "1280", "-w", again}, strings.NewReader(""), &out, &said)
-	if code != 0 || !strings.Contains(said.String(), "larger than the MTU") {
-		t.Fatalf("exit %d\n%s%s", code, out.String(), said.String())
-	}
-	sent := sentIn(t, again)
-	if len(sent) == 0 {
-		t.Fatal("nothing was sent")
-	}
-	for _, p := range sent {
-		if len(p) > 1280 {
-			t.Errorf("a packet of %d bytes was sent", len(p))
+const largePing = 1500 // bytes
+
+// writeLargePings writes a recording of two pings that were answered, the second
+// one with DF.
+func writeLargePings(t *testing.T, file string) {
+	t.Helper()
+	b := pcapng.AppendInterface(pcapng.AppendSection(nil, "test"), &pcapng.Interface{LinkType: 101})
+	for i, df := range []byte{0, 0x40} {
+		for _, typ := range []byte{8, 0} {
+			p := icmpEcho(typ, byte(i), strings.Repeat("x", largePing-28))
+			p[6] = df
+			rewrite.FixChecksums(p)
+			flags := uint32(pcapng.Outbound)
+			if typ == 0 {
+				flags = pcapng.Inbound
+			}
+			b = pcapng.AppendPacket(b, &pcapng.Packet{Time: 1e18, Data: p, Flags: flags})
 		}
 	}
+	writeFile(t, file, string(b))
+}
+
+// What does not fit is cut, or where it must not be, answered with ICMP too
+// big; both are in the capture, and whoever expected another answer is told.
+// The stack does not answer pings in fragments.
+func TestReplayMTU(t *testing.T) {
+	dir := t.TempDir()
+	file, again, report := filepath.Join(dir, "pings.pcapng"), filepath.Join(dir, "again.pcapng"), filepath.Join(dir, "report.json")
+	writeLargePings(t, file)
+	var out, said lockedBuffer
+	code := run([]string{"replay", file, "--netstack", "-t", "--mtu", "1300", "-w", again, "--wait", "1ms", "--report", "json=" + report}, strings.NewReader(""), &out, &said)
+	if code != 1 || !strings.Contains(out.String(), "2 packets larger than the MTU: 1 cut into fragments, 1 answered with ICMP too big") ||
+		!strings.Contains(out.String(), "now ICMP Destination unreachable (Fragmentation needed)") {
+		t.Fatalf("exit %d\n%s%s", code, out.String(), said.String())
+	}
+	var sizes []int
+	for _, p := range sentIn(t, again) {
+		sizes = append(sizes, len(p))
+	}
+	// The last one did not get further than the device's end.
+	if want := []int{1300, largePing - 1280, largePing}; !slices.Equal(sizes, want) {
+		t.Errorf("the client sent packets of %d bytes, want %d", sizes, want)
+	}
+	var j jsonReplay
+	if data, err := os.ReadFile(report); err != nil || json.Unmarshal(data, &j) != nil || j.TooBig != 1 || j.Oversize != 2 || j.Sent != 2 || j.Changed != 1 {
+		t.Errorf("%v: %+v", err, j)
+	}
+}
+
+// icmpEcho is a ping to a neighbour, or its answer.
+func icmpEcho(typ, seq byte, text string) []byte {
+	p := append([]byte{0x45, 0, 0, 0, 0, seq, 0, 0, 64, 1, 0, 0, 10, 8, 0, 2, 10, 8, 0, 1, typ, 0, 0, 0, 0, 7, 0, seq}, text...)
+	if typ == 0 {
+		copy(p[12:], []byte{10, 8, 0, 1, 10, 8, 0, 2})
+	}
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	rewrite.FixChecksums(p)
+	return p
 }
 
 // sentIn returns the client's packets in a capture.

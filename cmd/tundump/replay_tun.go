@@ -130,6 +130,7 @@ func (p *played) prepare(mtu int) (net network, err error) {
 	if len(net.routes) == 0 {
 		net.routes = p.ways(recorded, net.addresses)
 	}
+	p.near = net.addresses
 	return net, nil
 }
 

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 )
@@ -100,6 +101,35 @@ func (x *Datagrams) Add(tunnel uint32, number int64, f *Facts) *Whole {
 		x.forget(x.order[0])
 	}
 	return nil
+}
+
+// AppendWhole appends the packet that w, which [Datagrams.Add] returned for the
+// fragment f, was before it was cut: with a plain header, without
+// options and identification. It appends nothing if it would be larger than a
+// packet can be.
+func AppendWhole(dst []byte, f *Facts, w *Whole) []byte {
+	start, segment := len(dst), w.Segment
+	if f.Version == 4 {
+		const header = 20
+		if len(segment)+header > 65535 {
+			return dst
+		}
+		dst = append(dst, make([]byte, header)...)
+		h := dst[start:]
+		h[0], h[8], h[9] = 0x45, f.TTL, f.Proto
+		binary.BigEndian.PutUint16(h[2:], uint16(header+len(segment)))
+		copy(h[12:], f.Src.AsSlice())
+		copy(h[16:], f.Dst.AsSlice())
+		binary.BigEndian.PutUint16(h[10:], ^Fold(Sum(h, 0)))
+	} else {
+		dst = append(dst, make([]byte, 40)...)
+		h := dst[start:]
+		h[0], h[6], h[7] = 0x60, f.Proto, f.TTL
+		binary.BigEndian.PutUint16(h[4:], uint16(len(segment)))
+		copy(h[8:], f.Src.AsSlice())
+		copy(h[24:], f.Dst.AsSlice())
+	}
+	return append(dst, segment...)
 }
 
 // insert copies what is new of b and returns how much that is.
