@@ -14,6 +14,7 @@ import (
 
 	"tundump/capture/sniff"
 	"tundump/decode"
+	"tundump/decode/rewrite"
 	"tundump/replay"
 )
 
@@ -194,6 +195,10 @@ func (f *replayFlags) check(p *played) error {
 		return usage(errors.New("replay: --tun, --netstack, --to and --listen are different ways: choose one"))
 	case ways == 0:
 		return usage(errors.New("replay: into what? --tun takes a TUN device, --netstack a user-space stack, --to a server, --listen waits for a client"))
+	case f.tun.mtu != 0 && !f.tun.on() && !f.netstack:
+		return usage(errors.New("replay: --mtu goes with --tun and --netstack"))
+	case f.tun.mtu != 0 && (f.tun.mtu < rewrite.MinMTU || f.tun.mtu > 65535):
+		return usage(fmt.Errorf("replay: --mtu %d: from %d to 65535", f.tun.mtu, rewrite.MinMTU))
 	case !f.tun.on() && (len(f.route) > 0 || f.tun.driver != driverWater):
 		return usage(errors.New("replay: --route and --tun-driver go with --tun"))
 	}

@@ -55,6 +55,16 @@ func (p *paceFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&p.stats, "stats", "", "print how far it is every so many seconds")
 }
 
+// changed names those of the flags that were given.
+func (p *paceFlags) changed() (given []string) {
+	for _, name := range [...]string{"multiplier", "pps", "mbps", "topspeed", "oneatatime", "pace", "loop", "loopdelay-ms", "limit", "duration", "maxsleep", "stats"} {
+		if p.set.Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	return given
+}
+
 // options checks the flags and returns what they ask for.
 func (p *paceFlags) options() (replay.Pace, error) {
 	var r replay.Pace

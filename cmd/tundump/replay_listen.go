@@ -43,7 +43,7 @@ func (c *clientFlags) check(f *replayFlags) error {
 		}
 		return nil
 	}
-	if f.dir != decode.ClientToServer.String() || f.pace.set.Changed("pace") || f.pick != (pickFlags{}) {
+	if f.dir != decode.ClientToServer.String() || len(f.pace.changed()) > 0 || f.pick != (pickFlags{}) {
 		return errors.New("replay: --listen answers what the client asks, when it asks: leave --dir, the pace and the selection out")
 	}
 	const forward = "forward:"

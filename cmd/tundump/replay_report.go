@@ -107,9 +107,12 @@ func printReplay(w io.Writer, r *replay.Report, plan *replay.Plan) error {
 	if r.Lateness.Count > 0 {
 		row("lateness", "%s; planned %s", quantiles(r.Lateness), r.Planned.Round(time.Microsecond))
 	}
-	if r.Expected == 0 {
+	switch {
+	case r.Sent == 0 && r.Expected == 0 && r.Flows == 0:
+		row("answers", "none: nothing was sent")
+	case r.Expected == 0:
 		row("answers", "none expected: the recording holds no answer to what was sent; %d came", r.Received)
-	} else {
+	default:
 		row("answers", "%d of %d, %d unanswered, %d late, %d changed", r.Answered, r.Expected, r.Unanswered, r.Late, r.Changed)
 	}
 	if r.Extra+r.Repeated+r.Unrelated > 0 {

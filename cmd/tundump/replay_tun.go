@@ -319,5 +319,5 @@ func (p *played) checkDestinations(net network) error {
 		return nil
 	}
 	return usage(fmt.Errorf("replay: %s would go to %s outside %s, most of them to %s: give them others with --map OLD=NEW, or say --yes",
-		count(outside, "packet"), count(int64(hosts), "address"), list(net.addresses), first))
+		count(outside, "packet"), count(int64(hosts), "destination"), list(net.addresses), first))
 }
