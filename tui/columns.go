@@ -91,7 +91,7 @@ func findColumn(l List, name string) (column, bool) {
 	if !ok {
 		return column{}, false
 	}
-	c := column{name: name, Column: pane.Column{Title: name, Width: max(12, min(len(name), 24)), Min: 6, Drop: 5}}
+	c := column{name: name, Column: pane.Column{Title: name, Width: max(12, min(len(name), 24)), Min: 10, Drop: 1}}
 	c.Right = f.Type == field.Uint || f.Type == field.Int
 	c.text = func(m *cellMaker, r *Row) string { return m.fieldText(f, r) }
 	return c, true

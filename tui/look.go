@@ -143,7 +143,7 @@ func (m *Model) addColumn(r *rowsView, name string) {
 	}
 	m.setColumns(r, slices.Insert(set, at, Column{Field: name}))
 	if head, _, _ := strings.Cut(name, "."); head == "http" || head == "tls" || head == "quic" {
-		m.say(paint.Caution, "%s: of what begins in the packet; what spans packets is found by a filter", name)
+		m.say(paint.Caution, "%s: what begins in the packet; a filter finds what spans packets", name)
 	}
 }
 
