@@ -344,7 +344,7 @@ func (p *played) announce(cmd *cobra.Command, into string) {
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: sending %s, %s, %s, into %s, to %s; %s expected\n",
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: sending %s, %s, %s, into %s%s; %s expected\n",
 		steps(plan), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))
 }
 
@@ -361,7 +361,10 @@ func destinations(plan *replay.Plan) string {
 	if more := len(list) - shownDestinations; more > 0 {
 		text += fmt.Sprintf(" and %s", count(int64(more), "other"))
 	}
-	return text
+	if text == "" { // of messages alone
+		return ""
+	}
+	return ", to " + text
 }
 
 // speed says at what rate n of something came in d.

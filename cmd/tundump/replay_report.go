@@ -96,8 +96,15 @@ func wasWere(n int64, what string) string {
 func printReplay(w io.Writer, r *replay.Report, plan *replay.Plan) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }
-	row("sent", "%s, %s in %s, %.1f packets/s, %.3f Mbit/s", count(r.Sent, "packet"), size(r.Bytes), r.Elapsed.Round(time.Microsecond),
-		speed(r.Sent, r.Elapsed), speed(r.Bytes*8, r.Elapsed)/1e6)
+	what := "packet"
+	switch n := planMessages(plan); {
+	case n > 0 && n == int64(len(plan.Steps)):
+		what = "message"
+	case n > 0:
+		what = "messages and packet"
+	}
+	row("sent", "%s, %s in %s, %.1f %ss/s, %.3f Mbit/s", count(r.Sent, what), size(r.Bytes), r.Elapsed.Round(time.Microsecond),
+		speed(r.Sent, r.Elapsed), what, speed(r.Bytes*8, r.Elapsed)/1e6)
 	if r.Refused > 0 {
 		row("not sent", "%d not taken by the device", r.Refused)
 	}

@@ -78,20 +78,29 @@ func packetsOnly(sel func(*field.Row) bool) func(*field.Row) bool {
 
 // steps says what is sent.
 func steps(plan *replay.Plan) string {
-	var messages int64
+	messages := planMessages(plan)
+	packets := int64(len(plan.Steps)) - messages
+	text := count(packets, "packet")
+	switch {
+	case messages > 0 && packets == 0:
+		text = count(messages, "message")
+	case messages > 0:
+		text = count(messages, "message") + " and " + text
+	}
+	if n := len(plan.Dialogues); n > 0 {
+		text += ", and opening " + count(int64(n), "connection")
+	}
+	return text
+}
+
+// planMessages counts the steps that are messages without packets.
+func planMessages(plan *replay.Plan) (n int64) {
 	for i := range plan.Steps {
 		if plan.Steps[i].Index < 0 {
-			messages++
+			n++
 		}
 	}
-	packets := count(int64(len(plan.Steps))-messages, "packet")
-	if n := len(plan.Dialogues); n > 0 {
-		packets += ", and opening " + count(int64(n), "connection")
-	}
-	if messages == 0 {
-		return packets
-	}
-	return count(messages, "message") + " and " + packets
+	return n
 }
 
 // overServer plays against a live server.

@@ -38,7 +38,7 @@ func (w *wireTap) open(c net.Conn, client, server net.Addr, us decode.Party) net
 	if us == decode.Server {
 		r.in.dir, r.out.dir = r.out.dir, r.in.dir
 	}
-	r.emit(decode.Event{Kind: decode.Opened, Detail: &decode.Detail{Client: tcpAddr(client), Listener: tcpAddr(server)}})
+	r.emit(decode.Event{Kind: decode.Opened, Detail: &decode.Detail{Client: tcpAddr(client), Listener: tcpAddr(server), Upstream: server.String()}})
 	return r
 }
 
