@@ -47,6 +47,12 @@ type DevicePeer struct {
 	// [Forgetter] forgets them between one loop and the next, so that the same
 	// connections can be opened again.
 	Senders []netip.Addr
+	// Resets ends the TCP connections that a device that is no Forgetter has
+	// taken up, between one loop and the next, with a reset each: else it
+	// would not answer the same SYN again. They are told to no Tap.
+	Resets bool
+
+	opened opened
 
 	out   [][]byte
 	bufs  [][]byte
@@ -100,6 +106,9 @@ func (d *DevicePeer) Receive(items []Item) (int, error) {
 		items[i] = Item{Kind: decode.Packet, Data: d.bufs[i][:d.sizes[i]]}
 		d.in = append(d.in, items[i].Data)
 	}
+	if d.Resets {
+		d.opened.see(d.in)
+	}
 	if d.Tap != nil {
 		d.Tap(false, d.in)
 	}
@@ -110,6 +119,8 @@ func (d *DevicePeer) Receive(items []Item) (int, error) {
 func (d *DevicePeer) Restart() {
 	if f, ok := d.Device.(Forgetter); ok {
 		f.Forget(d.Senders...)
+	} else if d.Resets {
+		_, _ = d.Device.Write(d.opened.resets()) // a device that takes none says so of the next packet
 	}
 }
 

@@ -72,8 +72,8 @@ ICMP echo is matched by its numbers, DNS by identifier and name, the first
 segment of TCP by the SYN, ACK or reset that answers it, other UDP by its
 addresses and ports. TCP beyond that is sent as it was recorded; what comes of
 it is not compared, because sequence numbers are the other side's to choose.
-Where a session is played several times, a host may not answer the same SYN
-again while it still knows of the first: leave TCP out with -Y '!tcp'.
+Where a session is played several times, the TCP connections that a host took
+up are reset after each time: else it would not answer the same SYN again.
 
 The exit code is 0 if all answers came and were the same, 1 if not, 2 if it
 could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,

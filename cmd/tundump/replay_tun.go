@@ -64,7 +64,7 @@ func (f *replayFlags) overDevice(cmd *cobra.Command, p *played) error {
 		return errors.Join(err, tap.close(), up.close())
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: device %s is up\n", up.dev.Name())
-	err = p.play(cmd, &replay.DevicePeer{Device: up.dev, Tap: tap.packets}, tap)
+	err = p.play(cmd, &replay.DevicePeer{Device: up.dev, Tap: tap.packets, Resets: p.pace.Loops != 1}, tap)
 	return errors.Join(err, up.close())
 }
 
@@ -212,7 +212,10 @@ func (p *played) deviceAddresses(recorded peer.Assigned) (list []netip.Prefix, e
 		list = append(list, p.gateway(o))
 	}
 	if list = slices.Compact(list); len(list) == 0 {
-		return nil, usage(fmt.Errorf("replay: %s names no address that a device can have: say which one it gets, with --address 10.8.0.1/24", p.file))
+		if len(own) == 0 {
+			return nil, usage(fmt.Errorf("replay: %s names no address that a device can have: say which one it gets, with --address 10.8.0.1/24", p.file))
+		}
+		return nil, usage(fmt.Errorf("replay: %s names no address that a device can have, the client's is %s: put another in its place, with --map %s=10.8.0.2", p.file, own[0].Addr(), own[0].Addr()))
 	}
 	return list, nil
 }
