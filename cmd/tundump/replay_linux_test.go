@@ -518,7 +518,7 @@ func replayRefused(t *testing.T, r *recordedSession, l *lab) {
 	bare := filepath.Join(t.TempDir(), "bare.pcap")
 	l.must(t, l.program, "export", r.file, "-w", bare, "-F", "pcap")
 	refused(2, "--address 10.8.0.1/24", bare, "--tun")
-	refused(2, "would go to 1 address outside 10.9.0.1/24, most of them to", r.file, "--tun", "--address", "10.9.0.1/24", "--route", "10.8.0.2", "-Y", "ip")
+	refused(2, "would go to 1 destination outside 10.9.0.1/24, most of them to", r.file, "--tun", "--address", "10.9.0.1/24", "--route", "10.8.0.2", "-Y", "ip")
 	refused(2, "into what?", r.file)
 	refused(2, "choose", r.file, "--tun", "-t", "-x", "2")
 	refused(2, "choose", r.file, "--tun", "--netstack")
