@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -308,6 +309,30 @@ func (s *smallCapture) control() {
 
 // services are what a host needs besides.
 func (s *smallCapture) services() {
+	header := func(flags uint16, counts ...byte) []byte {
+		return []byte{0x12, 0x34, byte(flags >> 8), byte(flags), 0, counts[0], 0, counts[1], 0, counts[2], 0, counts[3]}
+	}
+	name := func(s string, kind byte) []byte {
+		b := []byte{32}
+		for i := range 16 {
+			c := byte(' ')
+			if i < len(s) {
+				c = s[i]
+			} else if i == 15 {
+				c = kind
+			}
+			b = append(b, 'A'+c>>4, 'A'+c&15)
+		}
+		return append(b, 0)
+	}
+	record := []byte{0, 0x20, 0, 1, 0, 4, 0x93, 0xe0, 0, 6, 0x60, 0, 10, 8, 0, 2}
+	for _, m := range [][]byte{
+		slices.Concat(header(0x0110, 1, 0, 0, 0), name("FILESERVER", 0x20), []byte{0, 0x20, 0, 1}),
+		slices.Concat(header(0x8500, 0, 1, 0, 0), name("FILESERVER", 0x20), record),
+		slices.Concat(header(0x2910, 1, 0, 0, 1), name("WORKGROUP", 0), []byte{0, 0x20, 0, 1, 0xc0, 12}, record),
+	} {
+		s.udp(m[2]&0x80 != 0, 137, 137, gopacket.Payload(m))
+	}
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	s.udp(false, 68, 67, &layers.DHCPv4{Operation: layers.DHCPOpRequest, HardwareType: layers.LinkTypeEthernet, HardwareLen: 6, Xid: 0x1234, ClientHWAddr: mac, Options: layers.DHCPOptions{
 		layers.NewDHCPOption(layers.DHCPOptMessageType, []byte{byte(layers.DHCPMsgTypeDiscover)}),

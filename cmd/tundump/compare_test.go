@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,6 +261,8 @@ func (c *comparison) same(name, have, want string) bool {
 	return true
 }
 
+var meaningOfType = regexp.MustCompile(`> \([^)]*\)`)
+
 // knownDifference names the class of a difference that is meant to be, "" if
 // it is not. They are counted apart.
 //
@@ -271,6 +274,9 @@ func (c *comparison) same(name, have, want string) bool {
 // tshark 4.0 has two fields called dns.rr.udp_payload_size: it prints that of
 // DNS as a decimal number, and that of multicast DNS as a hexadecimal one. A
 // field here has one form. The numbers must be the same.
+//
+// tshark puts words for its type behind a NetBIOS name. Here nbns.name is the
+// name and the number of its type.
 //
 // tshark gives the media packets of a call that it saw set up a second number
 // besides their flow's. Here one flow has one number.
@@ -285,6 +291,8 @@ func knownDifference(name, have, want, protocols string) string {
 		}
 	case name == "udp.stream" && (strings.HasSuffix(protocols, ":rtp") || strings.HasSuffix(protocols, ":t38")):
 		return "second numbers of a call's media flows"
+	case name == "nbns.name" && meaningOfType.ReplaceAllString(want, ">") == have:
+		return "words for the types of NetBIOS names"
 	}
 	return ""
 }

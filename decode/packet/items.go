@@ -86,6 +86,8 @@ func (p *Parser) Items(f *Facts, yield func(*Item) bool) {
 		e.ntp()
 	case AppSTUN:
 		e.stun()
+	case AppNBNS:
+		e.nbns()
 	case AppWireGuard:
 		e.wireguard()
 	case AppUDPEncap:
