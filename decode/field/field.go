@@ -93,7 +93,8 @@ type Field struct {
 	// OnRequest: printed only when it is asked for by name.
 	OnRequest bool
 
-	get func(dst []Value, r *Row) []Value
+	when *condition // nil: as section.go says of its name
+	get  func(dst []Value, r *Row) []Value
 }
 
 // Values appends the field's values in r to dst: none if it does not apply.

@@ -26,6 +26,8 @@ func ofDialog(name string, t Type, doc string, get func(*flow.Analysis, *packet.
 	return f
 }
 
+var hasFlags = &condition{func(r *Row) bool { return r.Flow != nil && r.Flow.Flags != 0 }}
+
 // flowFields are the fields that need a flow's history. Flags are there only
 // where they are set, as in tshark.
 func flowFields() []Field {
@@ -110,12 +112,14 @@ func flowFields() []Field {
 		{"zero_window", flow.ZeroWindow, "the window is closed"},
 		{"zero_window_probe_ack", flow.ZeroWindowProbeAck, "the answer to a zero window probe"},
 	} {
-		list = append(list, ofFlow("tcp.analysis."+f.name, Bool, f.doc, tcp(func(a *flow.Analysis, _ *packet.Facts) Value {
+		of := ofFlow("tcp.analysis."+f.name, Bool, f.doc, tcp(func(a *flow.Analysis, _ *packet.Facts) Value {
 			if a.Flags&f.flag == 0 {
 				return Value{}
 			}
 			return boolValue(true)
-		})))
+		}))
+		of.when = hasFlags
+		list = append(list, of)
 	}
 	return append(list,
 		ofFlow("tcp.analysis.duplicate_ack_num", Uint, "which repetition of the acknowledgment it is", number(func(a *flow.Analysis) int64 { return int64(a.DupAck) })),

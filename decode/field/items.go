@@ -50,10 +50,11 @@ type entry struct {
 }
 
 func entries(applies func(*packet.Facts) bool, list []entry) []Field {
+	when := &condition{func(r *Row) bool { return r.Packet.Carries != packet.NotInside || applies(r.Packet) }}
 	fields := make([]Field, 0, len(list))
 	for _, e := range list {
 		f := item(e.typ, e.doc, applies, e.name)
-		f.Hex = e.hex
+		f.Hex, f.when = e.hex, when
 		fields = append(fields, f)
 	}
 	return fields

@@ -29,6 +29,11 @@ func AppendEpoch(dst []byte, ns int64) []byte {
 func AppendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
+		if n := plainASCII(s[i:]); n > 0 { // nearly all there is
+			dst = append(dst, s[i:i+n]...)
+			i += n
+			continue
+		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == '"' || r == '\\':
@@ -43,6 +48,17 @@ func AppendJSONString(dst []byte, s string) []byte {
 		i += n
 	}
 	return append(dst, '"')
+}
+
+// plainASCII returns how many bytes of s from the first on stand in a JSON
+// string as they are, and are ASCII.
+func plainASCII(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func appendJSONEscape(dst []byte, r rune) []byte {

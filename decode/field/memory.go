@@ -12,13 +12,17 @@ type Memory struct {
 
 	units   []packet.PDU
 	unitsOf *packet.Facts
+
+	messages   []packet.TLSMessage
+	hellos     []packet.TLSHello // among them
+	messagesOf *packet.Facts
 }
 
 // Reset gives everything back that was made since the last Reset. It must be
 // called before another row is read.
 func (m *Memory) Reset() {
 	m.text = m.text[:0]
-	m.asked, m.unitsOf = nil, nil
+	m.asked, m.unitsOf, m.messagesOf = nil, nil, nil
 }
 
 // safeText makes a value of the safe text that write appends.
@@ -65,4 +69,27 @@ func (m *Memory) take(it *packet.Item) bool {
 		m.list[len(m.list)-1].Raw = m.text[at:]
 	}
 	return len(m.list) < maxItems
+}
+
+// handshake returns the TLS handshake messages in the clear in the packet's
+// units, in TLS records and in QUIC packets, and the hellos among them.
+func (r *Row) handshake() ([]packet.TLSMessage, []packet.TLSHello) {
+	m := r.Memory
+	if m == nil {
+		m = new(Memory)
+	}
+	if m.messagesOf == r.Packet {
+		return m.messages, m.hellos
+	}
+	m.messagesOf, m.messages, m.hellos = r.Packet, m.messages[:0], m.hellos[:0]
+	list := units(r)
+	for i := range list {
+		for msg, rest, ok := packet.NextTLSMessage(list[i].TLSHandshake()); ok; msg, rest, ok = packet.NextTLSMessage(rest) {
+			m.messages = append(m.messages, msg)
+			if h, _ := packet.TLSHelloOf(msg); h.Random != nil {
+				m.hellos = append(m.hellos, h)
+			}
+		}
+	}
+	return m.messages, m.hellos
 }

@@ -14,6 +14,9 @@ type Section struct {
 	in     func(*Row) bool // nil: cannot be told at once
 }
 
+// condition is what rows with a packet have that have a field.
+type condition struct{ holds func(*Row) bool }
+
 // In reports whether fields of the section may have values in r.
 func (s *Section) In(r *Row) bool { return s.in == nil || s.in(r) }
 
@@ -21,7 +24,7 @@ func (s *Section) In(r *Row) bool { return s.in == nil || s.in(r) }
 // the table.
 func Sections(keep func(*Field) bool) []Section {
 	var list []Section
-	last := ""
+	last, when := "", (*condition)(nil)
 	for i := range table {
 		f := &table[i]
 		if !keep(f) {
@@ -31,8 +34,12 @@ func Sections(keep func(*Field) bool) []Section {
 		if f.Cost < FromPacket {
 			group = ""
 		}
-		if len(list) == 0 || group != last {
-			list, last = append(list, Section{in: condition(group)}), group
+		if len(list) == 0 || group != last || f.when != when {
+			s := Section{in: ofGroup(group)}
+			if f.when != nil {
+				s.in = func(r *Row) bool { return r.Packet != nil && f.when.holds(r) }
+			}
+			list, last, when = append(list, s), group, f.when
 		}
 		s := &list[len(list)-1]
 		s.Fields = append(s.Fields, f)
@@ -40,8 +47,8 @@ func Sections(keep func(*Field) bool) []Section {
 	return list
 }
 
-// condition is what rows have that have fields of a group.
-func condition(group string) func(*Row) bool {
+// ofGroup is what rows have that have fields of a group.
+func ofGroup(group string) func(*Row) bool {
 	p, _ := LookupProtocol(group)
 	switch {
 	case p.version == 4: // ip.version is IPv6's, too
@@ -50,7 +57,7 @@ func condition(group string) func(*Row) bool {
 		return p.In
 	case p.app == packet.AppHTTP, p.app == packet.AppQUIC:
 		return hasUnit(p.app, p.app)
-	case p.app == packet.AppTLS, strings.HasPrefix(group, "x509"):
+	case p.app == packet.AppTLS:
 		return hasUnit(packet.AppTLS, packet.AppQUIC)
 	case p.app != packet.NoApp:
 		return anyApp

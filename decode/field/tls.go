@@ -2,6 +2,7 @@ package field
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"tundump/decode/packet"
 )
@@ -36,32 +37,46 @@ func unitField(name string, t Type, hex int, doc string, app packet.App, get fun
 	}}
 }
 
-// handshake makes a field out of each TLS handshake message in the clear, in
-// TLS records and in QUIC packets.
+// Whether a packet has handshake messages, and what kinds of them.
+var (
+	hasHandshake = &condition{func(r *Row) bool {
+		list, _ := r.handshake()
+		return len(list) > 0
+	}}
+	hasHello = &condition{func(r *Row) bool {
+		_, list := r.handshake()
+		return len(list) > 0
+	}}
+	hasCertificate = &condition{func(r *Row) bool {
+		list, _ := r.handshake()
+		return slices.ContainsFunc(list, func(m packet.TLSMessage) bool { return m.Type == packet.TLSCertificate })
+	}}
+)
+
+// handshake makes a field out of each TLS handshake message in the clear.
 func handshake(name string, t Type, hex int, doc string, get func([]Value, packet.TLSMessage) []Value) Field {
-	return Field{Name: name, Type: t, Hex: hex, Doc: doc, Cost: FromPayload, get: func(dst []Value, r *Row) []Value {
-		list := units(r)
-		for i := range list {
-			for m := range list[i].TLSMessages() {
-				dst = get(dst, m)
-			}
+	return Field{Name: name, Type: t, Hex: hex, Doc: doc, Cost: FromPayload, when: hasHandshake, get: func(dst []Value, r *Row) []Value {
+		list, _ := r.handshake()
+		for _, m := range list {
+			dst = get(dst, m)
 		}
 		return dst
 	}}
 }
 
 func hello(name string, t Type, hex int, doc string, get func([]Value, *packet.TLSHello) []Value) Field {
-	return handshake(name, t, hex, doc, func(dst []Value, m packet.TLSMessage) []Value {
-		if h, _ := packet.TLSHelloOf(m); h.Random != nil {
-			return get(dst, &h)
+	return Field{Name: name, Type: t, Hex: hex, Doc: doc, Cost: FromPayload, when: hasHello, get: func(dst []Value, r *Row) []Value {
+		_, list := r.handshake()
+		for i := range list {
+			dst = get(dst, &list[i])
 		}
 		return dst
-	})
+	}}
 }
 
 // certName makes a field out of each name in a certificate that pick takes.
 func certName(name, doc string, pick func(packet.CertName) bool) Field {
-	return handshake(name, String, 0, doc, func(dst []Value, m packet.TLSMessage) []Value {
+	all := func(dst []Value, m packet.TLSMessage) []Value {
 		for der := range packet.TLSCertificates(m) {
 			for n := range packet.CertNames(der) {
 				if pick(n) {
@@ -70,7 +85,15 @@ func certName(name, doc string, pick func(packet.CertName) bool) Field {
 			}
 		}
 		return dst
+	}
+	f := handshake(name, String, 0, doc, func(dst []Value, m packet.TLSMessage) []Value {
+		if m.Type != packet.TLSCertificate {
+			return dst
+		}
+		return all(dst, m)
 	})
+	f.when = hasCertificate
+	return f
 }
 
 // directory picks attributes of type DirectoryString with the given tag.

@@ -72,14 +72,17 @@ func (p *Parser) PDUs(f *Facts) []PDU {
 
 // TLSMessages yields the TLS handshake messages in the clear that end in the
 // unit.
-func (u *PDU) TLSMessages() iter.Seq[TLSMessage] {
+func (u *PDU) TLSMessages() iter.Seq[TLSMessage] { return TLSMessages(u.TLSHandshake()) }
+
+// TLSHandshake returns the bytes of what TLSMessages yields.
+func (u *PDU) TLSHandshake() []byte {
 	switch {
 	case u.App == AppQUIC:
-		return TLSMessages(u.Handshake)
+		return u.Handshake
 	case u.App == AppTLS && len(u.Data) > 0 && u.Data[0] == TLSHandshake:
-		return TLSMessages(u.Clear)
+		return u.Clear
 	}
-	return TLSMessages(nil)
+	return nil
 }
 
 // AppendPDUs appends what the info column says of units, in tshark's words.

@@ -109,14 +109,23 @@ type TLSMessage struct {
 // clear.
 func TLSMessages(b []byte) iter.Seq[TLSMessage] {
 	return func(yield func(TLSMessage) bool) {
-		for len(b) >= tlsMessageHeaderLen {
-			n := tlsMessageHeaderLen + uint24(b[1:])
-			if n > len(b) || !yield(TLSMessage{b[0], b[tlsMessageHeaderLen:n]}) {
-				return
-			}
-			b = b[n:]
+		for m, rest, ok := NextTLSMessage(b); ok && yield(m); {
+			m, rest, ok = NextTLSMessage(rest)
 		}
 	}
+}
+
+// NextTLSMessage returns the handshake message that b begins with and what
+// follows it; ok is false if there is no whole one.
+func NextTLSMessage(b []byte) (m TLSMessage, rest []byte, ok bool) {
+	if len(b) < tlsMessageHeaderLen {
+		return m, nil, false
+	}
+	n := tlsMessageHeaderLen + uint24(b[1:])
+	if n > len(b) {
+		return m, nil, false
+	}
+	return TLSMessage{b[0], b[tlsMessageHeaderLen:n]}, b[n:], true
 }
 
 // WholeTLSMessages returns the length of the whole handshake messages that b

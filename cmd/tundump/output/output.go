@@ -18,7 +18,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,14 +81,14 @@ type Options struct {
 
 // Printer prints rows. It is for one goroutine.
 type Printer struct {
-	w        *bufio.Writer
-	opt      Options
-	sections map[string][]field.Section // Format JSON: what each kind of row has
-	parser   *packet.Parser
-	line     []byte
-	scratch  []byte
-	values   []field.Value
-	memory   field.Memory
+	w       *bufio.Writer
+	opt     Options
+	objects map[string]*rowObject // Format JSON: what each kind of row has
+	parser  *packet.Parser
+	line    []byte
+	scratch []byte
+	values  []field.Value
+	memory  field.Memory
 
 	err         error
 	first, last int64
@@ -132,10 +131,7 @@ func New(w io.Writer, opt Options) *Printer {
 	p := &Printer{w: bufio.NewWriterSize(w, 64<<10), opt: opt, parser: packet.NewParser()}
 	p.parser.DecodeAs = opt.DecodeAs
 	if opt.Format == JSON {
-		p.sections = make(map[string][]field.Section)
-		for _, kind := range [...]string{"tunnel", "message", "packet", "finding"} {
-			p.sections[kind] = field.Sections(func(f *field.Field) bool { return printed(kind, f) && !f.Combines })
-		}
+		p.jsonObjects()
 	}
 	if opt.Format == Fields && opt.Header && !opt.Quiet {
 		names := make([]string, len(opt.Fields))
@@ -206,8 +202,8 @@ func (p *Printer) each(r *session.Row, do func(kind string, row *field.Row)) {
 		}
 		do("packet", r.PacketRow(i))
 		if f, ok := r.Finding(i); ok {
-			row := r.PacketRow(i)
-			row.Problem = &f
+			row, problem := r.PacketRow(i), f
+			row.Problem = &problem
 			do("finding", row)
 		}
 		if !p.counted(p.opt.Packets) {
@@ -231,89 +227,6 @@ func problemRow(r *session.Row, i int) *field.Row {
 	row := r.MessageRow()
 	row.Problem = &field.Finding{Severity: pr.Severity.String(), Code: string(pr.Code), Text: pr.String()}
 	return row
-}
-
-// jsonRow prints an event's rows as objects, one a line.
-func (p *Printer) jsonRow(r *session.Row) {
-	p.each(r, func(kind string, row *field.Row) {
-		p.memory.Reset()
-		row.Memory = &p.memory
-		p.text(`{"type":"`, kind, `"`)
-		for _, s := range p.sections[kind] {
-			if !s.In(row) {
-				continue
-			}
-			for _, f := range s.Fields {
-				p.jsonField(f, row)
-			}
-		}
-		raw := ""
-		if p.opt.Hex && kind != "finding" {
-			raw = "tunnel.raw"
-			if kind == "packet" {
-				raw = "frame.raw"
-			}
-			f, _ := field.Lookup(raw)
-			p.jsonField(f, row)
-		}
-		for i, f := range p.opt.Fields {
-			if !printed(kind, f) && f.Name != raw && !slices.Contains(p.opt.Fields[:i], f) {
-				p.jsonField(f, row)
-			}
-		}
-		p.text("}")
-		p.endLine()
-	})
-}
-
-// printed reports whether rows of that kind have f without being asked: a
-// packet's row has what the packet is, and of its message only the number; a
-// finding's has what it is about.
-func printed(kind string, f *field.Field) bool {
-	if f.OnRequest {
-		return false
-	}
-	switch kind {
-	case "packet":
-		return f.Cost >= field.FromPacket || isPlace(f.Name)
-	case "finding":
-		return strings.HasPrefix(f.Name, "finding.") || isPlace(f.Name) || f.Name == "frame.number"
-	}
-	return f.Cost < field.FromPacket
-}
-
-func isPlace(name string) bool {
-	switch name {
-	case "frame.time_epoch", "tunnel.stream", "tunnel.msg", "tunnel.dir":
-		return true
-	}
-	return false
-}
-
-// lists are the fields that are arrays in JSON even with one value.
-func isList(name string) bool {
-	switch name {
-	case "tunnel.protocols", "dns.a", "dns.aaaa", "dns.cname":
-		return true
-	}
-	return false
-}
-
-func (p *Printer) jsonField(f *field.Field, row *field.Row) {
-	p.values = f.Values(p.values[:0], row)
-	if len(p.values) == 0 || f.Combines {
-		return
-	}
-	p.text(`,"`, f.Name, `":`)
-	if len(p.values) == 1 && !isList(f.Name) {
-		p.line = p.values[0].AppendJSON(p.line)
-		return
-	}
-	for i, v := range p.values {
-		p.line = append(p.line, "[,"[min(i, 1)])
-		p.line = v.AppendJSON(p.line)
-	}
-	p.text("]")
 }
 
 // fieldsRow prints the fields that were asked for, a line a row: of each
