@@ -298,8 +298,12 @@ func (p *Parser) above(f *Facts, segment []byte) {
 
 // Join makes f, the facts of a datagram's last fragment to come, those of the
 // whole datagram. The IP header's facts stay those of the fragment, as in
-// tshark. f aliases w.
+// tshark. f aliases w. Facts of a packet without a whole IP header stay as they
+// are.
 func (p *Parser) Join(f *Facts, w *Whole) {
+	if f.Header == nil {
+		return
+	}
 	f.Whole = w
 	segment := w.Segment
 	for f.Version == 6 && isExtension(f.Proto) { // of the datagram as a whole
