@@ -107,20 +107,25 @@ func (f *Facts) sumStatus(s []byte, n int) Status {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sctpStatus judges SCTP's checksum, a CRC32c with its own field taken as 0,
-// the least significant byte first. Checksum offload leaves a 0.
+// SCTPChecksum returns the checksum of a segment of at least a header's 12
+// bytes: a CRC32c with its own field taken as 0, which stands in the header
+// with the least significant byte first.
 //
 // Source: RFC 9260, section 6.8 and appendix A.
+func SCTPChecksum(s []byte) uint32 {
+	var zero [4]byte
+	sum := crc32.Update(0, castagnoli, s[:8])
+	sum = crc32.Update(sum, castagnoli, zero[:])
+	return crc32.Update(sum, castagnoli, s[sctpHeaderLen:])
+}
+
+// sctpStatus judges SCTP's checksum. Checksum offload leaves a 0.
 func sctpStatus(s []byte) Status {
 	if len(s) < sctpHeaderLen {
 		return Unverified
 	}
-	var zero [4]byte
-	sum := crc32.Update(0, castagnoli, s[:8])
-	sum = crc32.Update(sum, castagnoli, zero[:])
-	sum = crc32.Update(sum, castagnoli, s[sctpHeaderLen:])
 	switch binary.LittleEndian.Uint32(s[8:]) {
-	case sum:
+	case SCTPChecksum(s):
 		return Good
 	case 0:
 		return Partial

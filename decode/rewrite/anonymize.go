@@ -80,16 +80,15 @@ func (a *Anonymizer) packet(b []byte, depth int) {
 	addrs := b[span.Off : span.Off+span.Len]
 	sum, first := checksumOf(f), f.MF
 	oldAddrs, oldSum := addressSum(f), packet.Sum(s, 0)
-	present := f.Transport != packet.NoTransport && sum.present
 	a.segment(s, f, depth) // f is about what lies inside from here on
 	switch {
-	case !present:
+	case !sum.present:
 	case first:
-		adjust(s[sum.at:], pseudoChange(&sum, oldAddrs, addrs)+difference(oldSum, packet.Sum(s, 0)), sum.udp)
+		sum.adjust(s, pseudoChange(&sum, oldAddrs, addrs)+difference(oldSum, packet.Sum(s, 0)))
 	case sum.whole:
 		sum.compute(s, addrs)
 	default:
-		s[sum.at], s[sum.at+1] = 0, 0
+		sum.clear(s)
 	}
 }
 
@@ -130,6 +129,10 @@ func (a *Anonymizer) segment(s []byte, f *packet.Facts, depth int) {
 		quietTCP(s, f, erase)
 	case packet.UDP:
 		erase(s[min(8, len(s)):])
+	case packet.UDPLite:
+		clear(s[min(8, len(s)):])
+	case packet.SCTP, packet.DCCP: // the ports
+		clear(s[min(4, len(s)):])
 	case packet.ICMP, packet.ICMPv6:
 		a.icmp(s, f, depth, erase)
 	default:

@@ -91,8 +91,7 @@ func (a *Anonymizer) discoveryOptions(o []byte) {
 	}
 }
 
-// igmp maps the groups and sources of an IGMP message and puts its checksum
-// right. Source: RFC 2236, RFC 3376.
+// igmp maps the groups and sources of an IGMP message. Source: RFC 2236, RFC 3376.
 func (a *Anonymizer) igmp(s []byte) {
 	if len(s) < 8 {
 		clear(s)
@@ -113,8 +112,6 @@ func (a *Anonymizer) igmp(s []byte) {
 	default:
 		clear(s[1:])
 	}
-	s[2], s[3] = 0, 0
-	binary.BigEndian.PutUint16(s[2:], ^packet.Fold(packet.Sum(s, 0)))
 }
 
 // records maps the addresses in the group records of IGMP or MLD reports,

@@ -66,7 +66,7 @@ func (r *Rewriter) packet(b []byte, depth int) {
 	sum, span := checksumOf(f), addrSpan(f)
 	addrs := b[span.Off : span.Off+span.Len]
 	before := packet.Sum(addrs, 0)
-	partial := sum.partial(before, f)
+	partial := sum.partial(before, f.Segment)
 	r.header(b, f, depth)
 	if f.FragOffset > 0 {
 		return
@@ -76,10 +76,8 @@ func (r *Rewriter) packet(b []byte, depth int) {
 	switch f.Transport {
 	case packet.TCP, packet.UDP:
 		change += r.ports(s)
-	case packet.ICMP:
+	case packet.ICMP, packet.IGMP:
 		change = 0 // no pseudo-header
-	case packet.NoTransport:
-		return
 	}
 	if f.Transport == packet.ICMP || f.Transport == packet.ICMPv6 {
 		before := packet.Sum(s, 0)
@@ -91,7 +89,7 @@ func (r *Rewriter) packet(b []byte, depth int) {
 	case sum.whole && (partial || r.FixChecksums):
 		sum.compute(s, addrs)
 	default:
-		adjust(s[sum.at:], change, sum.udp)
+		sum.adjust(s, change)
 	}
 }
 
