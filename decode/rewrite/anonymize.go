@@ -133,6 +133,8 @@ func (a *Anonymizer) segment(s []byte, f *packet.Facts, depth int) {
 		clear(s[min(8, len(s)):])
 	case packet.SCTP, packet.DCCP: // the ports
 		clear(s[min(4, len(s)):])
+	case packet.AH: // how long it is: it is not whole
+		clear(s[min(2, len(s)):])
 	case packet.ICMP, packet.ICMPv6:
 		a.icmp(s, f, depth, erase)
 	default:
