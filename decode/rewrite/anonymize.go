@@ -68,7 +68,9 @@ func (a *Anonymizer) packet(b []byte, depth int) {
 	h, s := b[:f.HdrLen], b[f.HdrLen:end]
 	a.mapper.addr(h, addrSpan(f))
 	if f.Version == 4 {
-		quietOptions(h)
+		n := f.IPHdrLen()
+		quietOptions(h[:n])
+		clear(h[min(n+ahFixed, len(h)):]) // of AH
 	} else {
 		a.extensions(h)
 	}
@@ -153,6 +155,10 @@ func (a *Anonymizer) segment(s []byte, f *packet.Facts, depth int) {
 
 const protoIGMP = 2
 
+// ahFixed is the length of an authentication header up to what authenticates:
+// RFC 4302, section 2.
+const ahFixed = 12
+
 // quietOptions makes no-operations of IPv4 options but router alert, and puts
 // the header's checksum right.
 func quietOptions(h []byte) {
@@ -199,7 +205,7 @@ func (a *Anonymizer) extensions(h []byte) {
 			}
 			clear(ext[i:])
 		case packet.ProtoAH:
-			clear(ext[min(12, len(ext)):])
+			clear(ext[min(ahFixed, len(ext)):])
 		}
 		next = h[off]
 		off += n

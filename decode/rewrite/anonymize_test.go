@@ -40,7 +40,7 @@ func checkAnonymized(t testing.TB, a *rewrite.Anonymizer, was, is []byte) {
 		t.Errorf("%v > %v became %v > %v", o.Src, o.Dst, n.Src, n.Dst)
 	case n.IPStatus == packet.Bad || n.L4Status == packet.Bad || n.L4Status == packet.Partial:
 		t.Errorf("checksums %v %v: %x from %x", n.IPStatus, n.L4Status, is, was)
-	case n.HdrLen != o.HdrLen || n.Transport != o.Transport || n.TCPHdrLen != o.TCPHdrLen || n.SrcPort != o.SrcPort || n.Seq != o.Seq:
+	case n.HdrLen != o.HdrLen || n.Transport != o.Transport && o.Transport != packet.NoTransport || n.TCPHdrLen != o.TCPHdrLen || n.SrcPort != o.SrcPort || n.Seq != o.Seq:
 		t.Errorf("%+v became %+v", o, n)
 	case n.Transport == packet.TCP || n.Transport == packet.UDP:
 		for i, c := range n.Payload {

@@ -60,9 +60,9 @@ func (f *Fragmenter) Reset(pkt []byte, mtu int) error {
 		return fmt.Errorf("an IPv4 packet of %d bytes for an MTU of %d %w", total, mtu, ErrDontFragment)
 	}
 	f.done = false
-	f.pkt, f.hdr = pkt[:total], facts.HdrLen // a trailer behind the packet is dropped
+	f.pkt, f.hdr = pkt[:total], facts.IPHdrLen() // a trailer behind the packet is dropped
 	if total > mtu {
-		f.off = facts.HdrLen
+		f.off = f.hdr
 	}
 	return nil
 }

@@ -98,6 +98,7 @@ func (r *Rewriter) header(b []byte, f *packet.Facts, depth int) {
 	h := b[:f.HdrLen]
 	before := uint64(0)
 	if f.Version == 4 {
+		h = h[:f.IPHdrLen()]
 		before = packet.Sum(h, 0)
 	}
 	r.addr(h, addrSpan(f))
