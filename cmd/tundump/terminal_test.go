@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,9 +98,14 @@ func TestTerminalIsRestored(t *testing.T) {
 		{"SIGKILL", func(t *testing.T, _ *terminal, p *os.Process) { send(t, p, syscall.SIGKILL) }, 137, "is restored"},
 	} {
 		t.Run(end.name, func(t *testing.T) {
-			x := newTerminal(t, 80, 24, fmt.Sprintf("stty -a >before; sh -c 'echo $$ >pid; exec %s demo -w demo.pcapng'; echo exit $?; read enter; stty -a >after", bin))
+			x := newTerminal(t, 80, 24, fmt.Sprintf("stty -a >before; sh -c 'echo $$ >pid; exec %s demo -w demo.pcapng'; echo exit $? >code; read enter; stty -a >after", bin))
 			x.shows("Packets")
 			x.shows("OpenResult")
+			x.until("a message in the capture", func(string) bool { // which is written up to 200 ms later
+				var out bytes.Buffer
+				code := run([]string{"read", filepath.Join(x.dir, "demo.pcapng"), "--messages", "-c", "1"}, nil, &out, io.Discard)
+				return code == exitDone && strings.Contains(out.String(), "Open")
+			})
 			b, err := os.ReadFile(filepath.Join(x.dir, "pid"))
 			if err != nil {
 				t.Fatal(err)
@@ -114,9 +120,12 @@ func TestTerminalIsRestored(t *testing.T) {
 			}
 			end.how(t, x, p)
 			x.restored()
-			for _, text := range []string{fmt.Sprintf("exit %d", end.exit), end.says} {
-				x.until(text, func(string) bool { return strings.Contains(x.tmux("capture-pane", "-p", "-S", "-"), text) })
-			}
+			x.until(end.says, func(string) bool { return strings.Contains(x.tmux("capture-pane", "-p", "-S", "-"), end.says) })
+			want := fmt.Sprintf("exit %d\n", end.exit)
+			x.until(want, func(string) bool { // not on the screen: after SIGKILL the shell may be there before it is left
+				code, err := os.ReadFile(filepath.Join(x.dir, "code"))
+				return err == nil && string(code) == want
+			})
 			x.keys("Enter") // which reaches the shell only if the terminal makes a line of it
 			x.shows("ended")
 			before, err := os.ReadFile(filepath.Join(x.dir, "before"))
