@@ -98,7 +98,7 @@ func TestTerminalIsRestored(t *testing.T) {
 		{"SIGKILL", func(t *testing.T, _ *terminal, p *os.Process) { send(t, p, syscall.SIGKILL) }, 137, "is restored"},
 	} {
 		t.Run(end.name, func(t *testing.T) {
-			x := newTerminal(t, 80, 24, fmt.Sprintf("stty -a >before; sh -c 'echo $$ >pid; exec %s demo -w demo.pcapng'; echo exit $? >code; read enter; stty -a >after", bin))
+			x := newTerminal(t, 80, 24, fmt.Sprintf("stty -a >before; sh -c 'echo $$ >pid; exec %s demo -w demo.pcapng'; echo exit $? >code; read enter; stty -a >now; mv now after", bin))
 			x.shows("Packets")
 			x.shows("OpenResult")
 			x.until("a message in the capture", func(string) bool { // which is written up to 200 ms later
@@ -127,7 +127,7 @@ func TestTerminalIsRestored(t *testing.T) {
 				return err == nil && string(code) == want
 			})
 			x.keys("Enter") // which reaches the shell only if the terminal makes a line of it
-			x.shows("ended")
+			x.until("stty", func(string) bool { _, err := os.Stat(filepath.Join(x.dir, "after")); return err == nil })
 			before, err := os.ReadFile(filepath.Join(x.dir, "before"))
 			if err != nil {
 				t.Fatal(err)
