@@ -32,7 +32,7 @@ func FuzzPlay(f *testing.F) {
 			t.Fatal(err)
 		}
 		if report.Answered+report.Unanswered != report.Expected || report.Sent != int64(2*len(p.Steps)) ||
-			report.Answered+report.Extra+report.Repeated+report.Unrelated != report.Received || report.Total != report.Changed+report.Unanswered+report.Extra {
+			report.Answered+report.Extra+report.Repeated+report.Unrelated+report.Fragments != report.Received || report.Total != report.Changed+report.Unanswered+report.Extra {
 			t.Errorf("%+v", report)
 		}
 		if d, err := replay.Diff(r, r, replay.Rules{}); err != nil || !d.Same() {

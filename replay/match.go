@@ -95,6 +95,7 @@ func (m *matcher) one(it Item, now time.Time) bool {
 		if m.facts.IsFragment() {
 			whole := m.parts.Add(it.Tunnel, 0, &m.facts)
 			if whole == nil {
+				r.Fragments++
 				return false
 			}
 			it.Data = packet.AppendWhole(nil, &m.facts, whole)

@@ -27,6 +27,7 @@ type Report struct {
 	Extra      int64 // answers to what was sent that the recording did not have
 	Repeated   int64 // answers that came again
 	Unrelated  int64 // what came and answers nothing that was sent, TCP past its handshake among it
+	Fragments  int64 // parts of datagrams but the last to come, as which the datagram counts
 	Received   int64 // all that came
 
 	Flows     int64    // connections that were opened again

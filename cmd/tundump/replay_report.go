@@ -259,6 +259,7 @@ type jsonReplay struct {
 	Extra       int64            `json:"extra"`
 	Repeated    int64            `json:"repeated"`
 	Unrelated   int64            `json:"unrelated"`
+	Fragments   int64            `json:"fragments"`
 	Flows       int64            `json:"flows"`
 	FlowsSame   int64            `json:"flows_same"`
 	FlowBytes   [2]int64         `json:"flow_bytes"`
@@ -301,7 +302,7 @@ func jsonReport(p *played, r *replay.Report, failed error) jsonReplay {
 		Sent: r.Sent, Bytes: r.Bytes, Refused: r.Refused, Oversize: p.plan.Oversize, TooBig: r.TooBig, Damaged: p.plan.Damaged, Loops: r.Loops,
 		Elapsed: r.Elapsed.Seconds(), Planned: r.Planned.Seconds(),
 		Expected: r.Expected, Answered: r.Answered, Unanswered: r.Unanswered, Late: r.Late, Changed: r.Changed,
-		Extra: r.Extra, Repeated: r.Repeated, Unrelated: r.Unrelated,
+		Extra: r.Extra, Repeated: r.Repeated, Unrelated: r.Unrelated, Fragments: r.Fragments,
 		Flows: r.Flows, FlowsSame: r.FlowsSame, FlowBytes: r.FlowBytes,
 		Lateness: q(r.Lateness), RTT: q(r.RTT), RecordedRTT: q(r.RecordedRTT), Total: r.Total, Differences: jsonDifferences(r.Differences),
 	}
