@@ -17,6 +17,9 @@ import (
 // Every field, and every protocol that a filter can ask for, is the same where
 // flows are followed as far as it says, and all the way.
 func TestDepth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads all captures four times")
+	}
 	for _, path := range sharedCaptures(t) {
 		pkts := ipPackets(t, path)
 		if len(pkts) == 0 || len(pkts) > 5_000 {
