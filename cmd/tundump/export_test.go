@@ -113,6 +113,9 @@ func wrapped(t *testing.T, kind, capture string) string {
 // sessions are the captures that exports are tested on.
 func sessions(t *testing.T, test func(t *testing.T, file string)) {
 	t.Run("demo", func(t *testing.T) { test(t, sharedDemo(t)) })
+	if testing.Short() {
+		return // the others need tshark again and again
+	}
 	for _, capture := range []string{"ntop+nDPI/telegram.pcap", "ntop+nDPI/teams.pcap", "ntop+nDPI/pim.pcap", "zeek+zeek/gre-within-gre.pcap",
 		"zeek+zeek/dns-inverse-query.pcap", "mozillazg+ptcpdump/tfo.pcap", "ntop+nDPI/quic_interop_V.pcapng", "the-tcpdump-group+tcpdump/icmpv6-rfc7112.pcap"} {
 		t.Run(filepath.Base(capture), func(t *testing.T) { test(t, wrapped(t, "ip", capture)) })

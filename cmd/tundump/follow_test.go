@@ -55,6 +55,9 @@ func flowsOf(t *testing.T, file, proto string) int {
 // What follow prints of flows in tunnels is what tshark's follow prints of
 // them in the inner export, byte for byte.
 func TestFollow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("has tshark follow a hundred streams")
+	}
 	followed := 0
 	for _, capture := range []string{"", "ntop+nDPI/teams.pcap", "ntop+nDPI/telegram.pcap", "ntop+nDPI/rdp3.pcap"} {
 		file := sharedDemo(t)

@@ -20,6 +20,9 @@ import (
 // them, or all with TUNDUMP_CORPUS=1. They hold other people's addresses: the
 // stack reaches no socket, and the device is in a namespace without a way out.
 func TestReplayCorpus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays captures over and over")
+	}
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("python3 is not installed")
 	}
