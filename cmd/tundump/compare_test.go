@@ -21,6 +21,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"tundump/capture/judge"
 	"tundump/capture/session"
 	"tundump/capture/sniff"
 	"tundump/decode/field"
@@ -47,7 +48,7 @@ func TestCompare(t *testing.T) {
 	shared := files[0] == "shared"
 	if shared {
 		var err error
-		if files, err = filepath.Glob(filepath.Join(sharedFolder(t), "captures", "*", "*")); err != nil {
+		if files, err = filepath.Glob(filepath.Join(judge.Shared(t, "captures"), "*", "*")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -514,18 +515,4 @@ func ipPacket(data []byte, link layers.LinkType) []byte {
 		}
 	}
 	return nil
-}
-
-// sharedFolder returns the folder beside the repository, which not everybody
-// has.
-func sharedFolder(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("..", "..", "..", "shared"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no shared folder: %v", err)
-	}
-	return dir
 }

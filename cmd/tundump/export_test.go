@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"tundump/capture/judge"
 	"tundump/capture/session"
 	"tundump/capture/sniff"
 	"tundump/decode"
@@ -94,16 +95,10 @@ func sharedDemo(t *testing.T) string {
 // its IP packets (kind ip) or its flows' payloads (kind app).
 func wrapped(t *testing.T, kind, capture string) string {
 	t.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3 to generate with")
-	}
-	root := sharedFolder(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "outer.pcap")
-	stgen := filepath.Join(root, "tools", "stgen.py")
-	for _, args := range [][]string{{kind, filepath.Join(root, "captures", capture), filepath.Join(dir, "s")}, {"outer", filepath.Join(dir, "s"), file}} {
-		if out, err := exec.Command(python, append([]string{stgen}, args...)...).CombinedOutput(); err != nil {
+	for _, args := range [][]string{{kind, judge.Shared(t, "captures", capture), filepath.Join(dir, "s")}, {"outer", filepath.Join(dir, "s"), file}} {
+		if out, err := judge.Python(t.Context(), t, "stgen.py", args...).CombinedOutput(); err != nil {
 			t.Fatalf("stgen %q: %v: %s", args, err, out)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tundump/capture/judge"
 	"tundump/capture/sniff"
 )
 
@@ -23,11 +24,7 @@ func TestReplayCorpus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays captures over and over")
 	}
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("python3 is not installed")
-	}
-	shared := sharedFolder(t)
-	files, err := filepath.Glob(filepath.Join(shared, "captures", "*", "*"))
+	files, err := filepath.Glob(filepath.Join(judge.Shared(t, "captures"), "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +40,7 @@ func TestReplayCorpus(t *testing.T) {
 	played := 0
 	sessions := t.TempDir()
 	for _, file := range files {
-		session := inTunnel(t, shared, file, sessions)
+		session := inTunnel(t, file, sessions)
 		if session == "" || !hasClient(t, session) {
 			continue
 		}
@@ -75,13 +72,12 @@ func glob(t *testing.T, dir string) []string {
 
 // inTunnel makes a capture of the outer connection of a tunnel that carries what
 // is in file, "" if there is no IP packet in it.
-func inTunnel(t *testing.T, shared, file, dir string) string {
+func inTunnel(t *testing.T, file, dir string) string {
 	t.Helper()
-	tool := filepath.Join(shared, "tools", "stgen.py")
 	session := filepath.Join(t.TempDir(), "session")
 	out := filepath.Join(dir, filepath.Base(file)+".pcap")
 	for _, args := range [][]string{{"ip", file, session, "--profile", "full", "--max-gap", "1"}, {"outer", session, out}} {
-		if text, err := exec.Command("python3", append([]string{tool}, args...)...).CombinedOutput(); err != nil {
+		if text, err := judge.Python(t.Context(), t, "stgen.py", args...).CombinedOutput(); err != nil {
 			t.Logf("%s: not wrapped: %s", filepath.Base(file), lastLine(string(text)))
 			return ""
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"tundump/capture/judge"
 	"tundump/replay/netstack"
 	"tundump/replay/peer"
 )
@@ -92,12 +92,7 @@ func TestReplayListen(t *testing.T) {
 // The independent client does not notice that the independent server is a
 // recording.
 func TestReplayListenIndependentClient(t *testing.T) {
-	tool := sharedTool(t, "stpeer.py")
-	python := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), "python3", append([]string{tool}, args...)...)
-		cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-		return cmd
-	}
+	python := func(args ...string) *exec.Cmd { return judge.Python(t.Context(), t, "stpeer.py", args...) }
 	server := python("server", "--listen", "127.0.0.1:0", "--live")
 	pipe, err := server.StdoutPipe()
 	if err == nil {

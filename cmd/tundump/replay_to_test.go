@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -23,6 +22,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"tundump/capture/judge"
 	"tundump/replay/netstack"
 	"tundump/replay/peer"
 )
@@ -326,7 +326,7 @@ func plistWith(more string) string {
 
 // The independent server answers the same.
 func TestReplayToIndependentServer(t *testing.T) {
-	tool := sharedTool(t, "stpeer.py")
+	cmd := judge.Python(t.Context(), t, "stpeer.py", "server", "--listen", "127.0.0.1:0", "--live")
 	conf := `<?xml version="1.0"?><plist version="1.0"><dict>
 		<key>IPv4</key><dict><key>Pool</key><dict><key>StartAddress</key><string>192.168.2.2</string><key>EndAddress</key><string>192.168.2.10</string></dict></dict>
 		<key>DNS</key><dict><key>Servers</key><array><string>192.168.43.1</string></array><key>SearchDomains</key><array/></dict></dict></plist>`
@@ -336,8 +336,6 @@ func TestReplayToIndependentServer(t *testing.T) {
 		}
 		useEchoes(ctx, t, c, phone)
 	})
-	cmd := exec.CommandContext(t.Context(), "python3", tool, "server", "--listen", "127.0.0.1:0", "--live")
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	pipe, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -355,23 +353,6 @@ func TestReplayToIndependentServer(t *testing.T) {
 	if err != nil || !j.Same || j.Answered != j.Expected || j.Expected < 2+1+3+4 {
 		t.Errorf("%v: %+v", err, j)
 	}
-}
-
-// sharedTool is a tool beside the repository, or skips the test.
-func sharedTool(t *testing.T, name string) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "..", "..", "..", "shared", "tools", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the independent tools are not here:", err)
-	}
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Skip("no python3:", err)
-	}
-	return path
 }
 
 // Servers that refuse, close, say nothing or talk nonsense.

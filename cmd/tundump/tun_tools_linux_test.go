@@ -8,13 +8,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
+	"tundump/capture/judge"
 	"tundump/decode"
 	"tundump/decode/bplist"
 	"tundump/decode/frame"
@@ -25,18 +24,7 @@ import (
 // independent returns the command of a peer that shares no code with ours.
 func independent(t *testing.T) []string {
 	t.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3:", err)
-	}
-	tool, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "tools", "stpeer.py"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(tool); err != nil {
-		t.Skip("the independent peer is not here:", err)
-	}
-	return []string{"env", "PYTHONDONTWRITEBYTECODE=1", python, "-u", tool}
+	return []string{"env", "PYTHONDONTWRITEBYTECODE=1", judge.Program(t, "python3"), "-u", judge.Shared(t, "tools", "stpeer.py")}
 }
 
 // echoes answers TCP on port 7 and UDP on port 9 of the server's loopback.
