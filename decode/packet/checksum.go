@@ -54,7 +54,7 @@ func Fold(s uint64) uint16 {
 func (f *Facts) verify() {
 	s := f.Segment
 	switch {
-	case !f.L4Complete || f.IsFragment() || !f.Dst.IsValid():
+	case !f.L4Complete || f.IsFragment():
 		return
 	case f.Transport > SCTP:
 		return

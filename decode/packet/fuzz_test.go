@@ -28,7 +28,7 @@ func everything(t testing.TB, p *packet.Parser, b []byte) string {
 		out = p.AppendProtocols(append(out, ' '), &f)
 	}
 	nodes := p.Tree(b)
-	if f.IsFragment() && f.Header != nil { // of what is twice as large
+	if f.IsFragment() { // of what is twice as large
 		w := &packet.Whole{Segment: slices.Concat(make([]byte, f.FragOffset), f.Segment, f.Segment), Pieces: []packet.Piece{{Number: 1, Len: f.FragOffset}, {Number: 2, Off: f.FragOffset, Len: 2 * len(f.Segment)}}}
 		copy(w.Segment, f.Segment)
 		whole := f

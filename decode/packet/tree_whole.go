@@ -30,7 +30,7 @@ func (p place) of(s Span) Span {
 // join has the nodes made of the whole datagram.
 func (t *treeBuilder) join() {
 	f := &t.f
-	if t.whole == nil || !f.IsFragment() || f.Header == nil {
+	if t.whole == nil || !f.IsFragment() {
 		return
 	}
 	t.place = place{set: true, own: Span{t.off + f.HdrLen, len(f.Segment)}, from: f.FragOffset}
