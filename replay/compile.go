@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"tundump/decode"
-	"tundump/decode/field"
-	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
@@ -60,22 +58,21 @@ func compile(src Source, o Options) (*compiler, error) {
 type compiler struct {
 	*Plan
 	keyer   *keyer
-	flows   *flow.Table // nil if no row is looked at
+	choose  *chooser
 	buf     []byte
 	changed []byte
 	message decode.Message
 	facts   packet.Facts
 	parts   packet.Datagrams // of what was recorded in fragments
 	whole   int              // bytes of joined
-	flow    flow.Analysis
-	row     field.Row
+	inner   inner
 	number  int64 // of packets so far
 	begin   int64 // time of the first event that counts
 	begun   bool
 	tunnels map[uint32]int
 	kept    int64 // bytes in memory
 	arena   []byte
-	streams map[flowKey]bool // app-proxy TCP connections that are dialogues
+	apps    map[flowKey]bool // app-proxy connections, and whether they are dialogues
 	// seen, if set, is told of all that is asked and answered; for Diff.
 	seen func(it Item, dir decode.Direction, at time.Duration, number int64, k key, c class, sum uint64)
 }
@@ -86,12 +83,10 @@ func newCompiler(src Source, o Options) *compiler {
 		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), Sources: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
 		keyer:   newKeyer(seed),
 		tunnels: make(map[uint32]int),
-		streams: make(map[flowKey]bool),
+		apps:    make(map[flowKey]bool),
 	}
 	c.keyer.loose = o.loose
-	if o.Select != nil {
-		c.flows = flow.New(flow.Options{})
-	}
+	c.choose = newChooser(&o, c.keyer.parser)
 	if o.Pace.OneByOne {
 		c.Control.Pause()
 	}
@@ -116,21 +111,17 @@ func (c *compiler) finish() (*Plan, error) {
 
 // event takes in one event.
 func (c *compiler) event(i int32, ev decode.Event) error {
-	played := c.opt.Tunnel == 0 || c.opt.Tunnel == ev.Tunnel
-	switch {
-	case c.elsewhere(ev):
-		c.number += c.count(ev)
-		return nil
-	case !played && ev.Kind != decode.Record && ev.Kind != decode.Packet:
-		return nil
-	}
+	played := !c.elsewhere(ev) && (c.opt.Tunnel == 0 || c.opt.Tunnel == ev.Tunnel)
 	switch ev.Kind {
 	case decode.Packet:
-		return c.packet(i, 0, -1, ev, ev.Raw, played)
+		c.inner = inner{event: ev, family: -1, data: ev.Raw}
+		return c.packet(i, &c.inner, played)
 	case decode.Record:
 		return c.record(i, ev, played)
 	case decode.Unframed, decode.Gap:
-		c.broken(ev, ev.Kind.String())
+		if played {
+			c.broken(ev, ev.Kind.String())
+		}
 	}
 	return nil
 }
@@ -143,22 +134,6 @@ func (c *compiler) elsewhere(ev decode.Event) bool {
 		return server && !client
 	}
 	return client && !server && ev.Flags&(decode.Edited|decode.Dropped|decode.Injected) != 0
-}
-
-// count is how many packets a record has, to keep the numbers right.
-func (c *compiler) count(ev decode.Event) (n int64) {
-	if ev.Kind == decode.Packet {
-		return 1
-	}
-	if ev.Kind != decode.Record || c.message.Decode(ev) != nil {
-		return 0
-	}
-	for i := range c.message.PacketCount() {
-		if p, _ := c.message.Packet(i); len(p) > 0 {
-			n++
-		}
-	}
-	return n
 }
 
 func (c *compiler) broken(ev decode.Event, why string) {
@@ -183,7 +158,7 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		c.configured(ev)
 	}
 	if m.Command != decode.Packets {
-		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data || c.stream(ev) {
+		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data {
 			return nil // Diff compares what flows carry as a whole
 		}
 		return c.other(i, ev)
@@ -193,7 +168,8 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		if len(pkt) == 0 {
 			continue
 		}
-		if err := c.packet(i, int32(j), family, ev, pkt, played); err != nil {
+		c.inner = inner{event: ev, message: m, index: j, family: family, data: pkt}
+		if err := c.packet(i, &c.inner, played); err != nil {
 			return err
 		}
 	}
@@ -223,13 +199,13 @@ func (c *compiler) configured(ev decode.Event) {
 }
 
 // packet takes in one packet.
-func (c *compiler) packet(i, index int32, family int64, ev decode.Event, pkt []byte, played bool) error {
+func (c *compiler) packet(i int32, p *inner, played bool) error {
 	c.number++
+	p.number = c.number
+	ev, pkt, index := p.event, p.data, int32(p.index)
 	f := &c.facts
 	c.keyer.parser.Facts(pkt, f)
-	if c.flows != nil {
-		c.flows.Packet(flow.Packet{Tunnel: ev.Tunnel, Number: c.number, Time: ev.Time, Facts: f}, &c.flow)
-	}
+	chosen := c.choose.packet(p, f, played)
 	if !played {
 		return nil
 	}
@@ -237,7 +213,7 @@ func (c *compiler) packet(i, index int32, family int64, ev decode.Event, pkt []b
 	if t := c.tunnel(ev); t != nil {
 		t.seen(ev.Dir, f)
 	}
-	if ev.Dir == c.opt.Dir && !c.selected(ev, pkt, family, index) {
+	if ev.Dir == c.opt.Dir && !chosen {
 		return nil
 	}
 	if c.opt.SkipTCP && f.Transport == packet.TCP {
@@ -282,17 +258,6 @@ func (c *compiler) since(ev decode.Event) {
 	if !c.begun {
 		c.begin, c.begun = ev.Time, true
 	}
-}
-
-func (c *compiler) selected(ev decode.Event, pkt []byte, family int64, index int32) bool {
-	if c.opt.Select == nil {
-		return true
-	}
-	c.row = field.Row{Event: &ev, Packet: &c.facts, Flow: &c.flow, Data: pkt, Number: c.number, Index: int(index), Family: family, Parser: c.keyer.parser}
-	if ev.Kind == decode.Record {
-		c.row.Message = &c.message
-	}
-	return c.opt.Select(&c.row)
 }
 
 // at is when an event came, never before the one in front of it.

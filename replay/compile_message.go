@@ -5,28 +5,33 @@ import (
 	"time"
 
 	"tundump/decode"
-	"tundump/decode/field"
 )
 
-// stream reports whether a message is of a connection that is a dialogue.
-func (c *compiler) stream(ev decode.Event) bool {
+// connection reports whether a message is of an app-proxy connection, and
+// whether that is a dialogue.
+func (c *compiler) connection(ev decode.Event) (is, dialogue bool) {
 	m := &c.message
-	if !c.opt.Flows || !m.HasIdentifier {
-		return false
+	if !m.HasIdentifier {
+		return false, false
 	}
 	k := flowKey{tunnel: ev.Tunnel, id: m.Identifier}
-	if kind, ok := m.Int(decode.KeyAppProxyFlowType); m.Command == decode.Open && ev.Dir == decode.ClientToServer {
-		if len(c.streams) >= maxFlows {
-			return false
+	if m.Command == decode.Open && ev.Dir == decode.ClientToServer {
+		delete(c.apps, k)
+		if kind, ok := m.Int(decode.KeyAppProxyFlowType); ok && len(c.apps) < maxFlows {
+			_, host := m.Host()
+			c.apps[k] = c.opt.Flows && kind == decode.FlowTCP && host
 		}
-		_, host := m.Host()
-		c.streams[k] = ok && kind == decode.FlowTCP && host
 	}
-	return c.streams[k]
+	dialogue, is = c.apps[k]
+	return is, dialogue
 }
 
 // other makes a step of a message, or something expected.
 func (c *compiler) other(i int32, ev decode.Event) error {
+	app, dialogue := c.connection(ev)
+	if dialogue {
+		return nil
+	}
 	c.since(ev)
 	k, class := c.keyer.message(ev.Tunnel, &c.message)
 	c.tell(decode.Record, ev, ev.Raw, ev.Number, k, class)
@@ -39,11 +44,8 @@ func (c *compiler) other(i int32, ev decode.Event) error {
 		c.answers(at, Expected{At: time.Duration(max(0, ev.Time-c.begin)), Number: ev.Number, Row: i, Index: -1, sum: c.keyer.sumBytes(ev.Raw)})
 		return nil
 	}
-	if c.opt.Select != nil {
-		c.row = field.Row{Event: &ev, Message: &c.message, Parser: c.keyer.parser}
-		if !c.opt.Select(&c.row) {
-			return nil
-		}
+	if app && !c.choose.message(ev, &c.message) {
+		return nil
 	}
 	if len(c.Steps) == maxSteps {
 		return fmt.Errorf("replay: more than %d messages", maxSteps)

@@ -43,16 +43,35 @@ type Turn struct {
 // maxDialogues bounds the bytes of all dialogues of a plan.
 const maxDialogues = 256 << 20
 
-// dialogues reads the connections of a recording; left is how many do not fit
+// dialogues reads the connections of a recording, those of which something is
+// selected; left is how many do not fit
 // into memory, lost how many were not captured whole.
 func dialogues(src Source, o *Options) (list []*Dialogue, left, lost int64, err error) {
-	r := newFlowReader(&Metrics{})
-	r.keep = &keeper{room: maxDialogues}
-	r.tunnel, r.rewrite = o.Tunnel, o.Rewrite
-	if err := r.read(src); err != nil {
+	read := func(choose *chooser, keep *keeper, only []bool) ([]*flowOf, error) {
+		r := newFlowReader(&Metrics{})
+		r.tunnel, r.rewrite, r.choose, r.keep, r.only = o.Tunnel, o.Rewrite, choose, keep, only
+		err := r.read(src)
+		return r.flows, err
+	}
+	var only []bool
+	if o.Select != nil { // what is kept must be known from its beginning on
+		flows, err := read(newChooser(o, packet.NewParser()), nil, nil)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		only = make([]bool, len(flows))
+		for i, f := range flows {
+			only[i] = f.chosen
+		}
+	}
+	flows, err := read(nil, &keeper{room: maxDialogues}, only)
+	if err != nil {
 		return nil, 0, 0, err
 	}
-	for _, f := range r.flows {
+	for _, f := range flows {
+		if f.dialogue == nil {
+			continue
+		}
 		switch d := f.dialogue; {
 		case d.over:
 			left++
@@ -105,7 +124,7 @@ func (k *kept) fin(dir decode.Direction) {
 
 // dialogue begins to keep a flow.
 func (r *flowReader) dialogue(f *flowOf, d Dialogue) {
-	if r.keep == nil {
+	if n := len(r.flows); r.keep == nil || r.only != nil && (n >= len(r.only) || !r.only[n]) {
 		return
 	}
 	d.Number, d.Message, d.Begin, d.End, d.line = f.number, f.message, r.now, r.now, f.line

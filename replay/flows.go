@@ -96,6 +96,7 @@ type flowOf struct {
 	way     [2]carried // by direction
 
 	dialogue *kept // nil if nothing is kept
+	chosen   bool  // something that the client's side sent of it is selected
 }
 
 // flowKey names a flow in one recording.
@@ -111,6 +112,7 @@ type flowReader struct {
 	parser  *packet.Parser
 	facts   packet.Facts
 	message decode.Message
+	inner   inner
 	memory  reasm.Memory
 	flows   []*flowOf
 	open    map[flowKey]*flowOf
@@ -121,6 +123,8 @@ type flowReader struct {
 
 	// of dialogues
 	keep    *keeper
+	choose  *chooser
+	only    []bool // of the flows, those that are kept; nil: all
 	tunnel  uint32 // 0: all
 	rewrite func(dst, pkt []byte, dir decode.Direction) []byte
 	changed []byte
@@ -177,40 +181,53 @@ func (r *flowReader) event(ev decode.Event) {
 	}
 	r.now = time.Duration(max(0, ev.Time-r.first))
 	m.Duration = max(m.Duration, r.now)
-	if r.tunnel != 0 && ev.Tunnel != r.tunnel {
-		return
-	}
-	if ev.Tunnel != 0 && !r.tunnels[ev.Tunnel] && len(r.tunnels) < maxFlows {
+	// What the client saw is compared.
+	elsewhere := ev.Flags&decode.OnServerSide != 0 && ev.Flags&decode.OnClientSide == 0
+	played := !elsewhere && (r.tunnel == 0 || ev.Tunnel == r.tunnel)
+	if played && ev.Tunnel != 0 && !r.tunnels[ev.Tunnel] && len(r.tunnels) < maxFlows {
 		r.tunnels[ev.Tunnel] = true
 		m.Tunnels++
 	}
-	if ev.Flags&decode.OnServerSide != 0 && ev.Flags&decode.OnClientSide == 0 {
-		return // what the client saw is compared
-	}
 	switch ev.Kind {
 	case decode.Packet:
-		r.packet(ev, ev.Raw)
+		r.inner = inner{event: ev, family: -1, data: ev.Raw}
+		r.packet(&r.inner, played)
 	case decode.Unframed, decode.Gap:
-		m.Damaged++
+		if played {
+			m.Damaged++
+		}
 	case decode.Record:
-		m.Messages++
-		r.record(ev)
+		r.record(ev, played)
 	}
 }
 
-func (r *flowReader) record(ev decode.Event) {
+func (r *flowReader) record(ev decode.Event, played bool) {
 	m := &r.message
-	if m.Decode(ev) != nil {
-		r.metrics.Damaged++
-		return
+	err := m.Decode(ev)
+	if played {
+		r.metrics.Messages++
+		if err != nil {
+			r.metrics.Damaged++
+		}
 	}
-	switch m.Command {
-	case decode.Packets:
+	switch {
+	case err != nil:
+	case m.Command == decode.Packets:
 		for i := range m.PacketCount() {
-			if p, _ := m.Packet(i); len(p) > 0 {
-				r.packet(ev, p)
+			if p, family := m.Packet(i); len(p) > 0 {
+				r.inner = inner{event: ev, message: m, index: i, family: family, data: p}
+				r.packet(&r.inner, played)
 			}
 		}
+	case played:
+		r.connection(ev)
+	}
+}
+
+// connection takes in a message of an app-proxy connection.
+func (r *flowReader) connection(ev decode.Event) {
+	m := &r.message
+	switch m.Command {
 	case decode.Open:
 		kind, _ := m.Int(decode.KeyAppProxyFlowType)
 		if host, ok := m.Host(); ok && ev.Dir == decode.ClientToServer && kind == decode.FlowTCP {
@@ -240,6 +257,9 @@ func (r *flowReader) record(ev decode.Event) {
 			}
 		}
 	}
+	if f := r.open[flowKey{tunnel: ev.Tunnel, id: m.Identifier}]; f != nil && m.HasIdentifier {
+		f.chosen = f.chosen || r.choose.message(ev, m)
+	}
 }
 
 func (r *flowReader) add(k flowKey, f *flowOf) {
@@ -253,16 +273,22 @@ func (r *flowReader) add(k flowKey, f *flowOf) {
 	r.open[k] = f
 }
 
-func (r *flowReader) packet(ev decode.Event, b []byte) {
+func (r *flowReader) packet(p *inner, played bool) {
 	r.number++
-	r.metrics.Packets[ev.Dir]++
-	r.metrics.Bytes[ev.Dir] += int64(len(b))
-	if r.rewrite != nil {
-		r.changed = r.rewrite(r.changed[:0], b, ev.Dir)
-		b = r.changed
-	}
+	p.number = r.number
 	f := &r.facts
-	r.parser.Facts(b, f)
+	r.parser.Facts(p.data, f)
+	chosen := r.choose.packet(p, f, played)
+	if !played {
+		return
+	}
+	ev := &p.event
+	r.metrics.Packets[ev.Dir]++
+	r.metrics.Bytes[ev.Dir] += int64(len(p.data))
+	if r.rewrite != nil {
+		r.changed = r.rewrite(r.changed[:0], p.data, ev.Dir)
+		r.parser.Facts(r.changed, f)
+	}
 	if f.Transport != packet.TCP || !f.L4Complete {
 		return
 	}
@@ -285,6 +311,7 @@ func (r *flowReader) packet(ev decode.Event, b []byte) {
 		r.dialogue(flow, Dialogue{Tunnel: ev.Tunnel, Client: src, Host: f.Dst.String(), Port: f.DstPort})
 		r.add(k, flow)
 	}
+	flow.chosen = flow.chosen || chosen
 	flow.dialogue.at(r.now)
 	if dir == decode.ServerToClient && synAck(f) {
 		flow.dialogue.connected()

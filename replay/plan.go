@@ -24,8 +24,11 @@ type Options struct {
 	// Flows makes dialogues of the TCP connections, which are opened again
 	// instead, those of app proxies among them. It goes with Messages.
 	Flows bool
-	// Select reports whether a packet or message of the side that is played is
-	// sent; nil is all. The row is valid during the call.
+	// Select reports whether a packet of the side that is played is sent, or a
+	// message of an app-proxy connection; nil is all. A connection is opened
+	// again if it selects anything of it. It is not asked about the tunnel's own
+	// messages, without which nothing can be sent. The row is valid during the
+	// call.
 	Select func(*field.Row) bool
 	// Rewrite appends to dst what takes the place of a packet, of either side:
 	// everything is sent and compared as changed. nil changes nothing. It must

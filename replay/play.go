@@ -366,7 +366,7 @@ func (s *sender) count(items []Item, now time.Time) {
 		due := s.clock.due(s.plan.Steps[items[i].Step].At)
 		if !due.IsZero() {
 			s.late.add(now.Add(took * time.Duration(i) / time.Duration(len(items))).Sub(due))
-			s.report.Planned = due.Sub(s.first)
+			s.report.Planned = max(0, due.Sub(s.first))
 		}
 		s.clock.done(due, len(items[i].Data))
 		s.report.Sent++

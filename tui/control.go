@@ -38,12 +38,28 @@ type Control interface {
 	// it. pos is a packet to select there, -1 for none.
 	Wireshark(ctx context.Context, s Source, pos int) error
 
+	// Replay makes a replay of the capture ready, as tundump replay does by
+	// these words of its command line, without the file's name. Nothing is
+	// sent yet.
+	Replay(ctx context.Context, s Source, words []string) (Replay, error)
+
 	// SaveSettings keeps what the user changed for the next time.
 	SaveSettings(ctx context.Context, s Settings) error
 
 	// Copy puts text into the clipboard by way of the terminal (OSC 52),
 	// through the writer that the frames go to.
 	Copy(ctx context.Context, text string) error
+}
+
+// Replay is a replay that is ready.
+type Replay interface {
+	// Announcement says what would be sent where, a line each; safe.
+	Announcement() []string
+	// Start has it begin and returns what comes of it, which is to be shown,
+	// and closed as a source that was opened is.
+	Start(ctx context.Context) (Source, error)
+	// Close ends it. It waits for what has begun to be undone.
+	Close()
 }
 
 // Export says what to write.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/netip"
@@ -380,6 +381,7 @@ type fakeControl struct {
 	settings  Settings
 	recording []bool
 	opened    Source
+	replay    *fakeReplay // what Replay returns
 	closed    int
 	err       error
 }
@@ -407,6 +409,13 @@ func (c *fakeControl) SaveNotes(_ context.Context, _ Source, n Notes) error {
 	defer c.mu.Unlock()
 	c.notes = n
 	return nil
+}
+func (c *fakeControl) Replay(_ context.Context, _ Source, words []string) (Replay, error) {
+	if c.replay == nil {
+		return nil, cmp.Or(c.err, ErrNotHere)
+	}
+	c.replay.words = words
+	return c.replay, nil
 }
 func (c *fakeControl) Wireshark(context.Context, Source, int) error { return ErrNotHere }
 func (c *fakeControl) SaveSettings(_ context.Context, s Settings) error {

@@ -205,15 +205,18 @@ func (m *Model) askOpen() {
 			if err != nil {
 				return nil, err
 			}
-			return func(m *Model) tea.Cmd {
-				s := newScreen(m, src)
-				m.screens = append(m.screens, s)
-				m.at = len(m.screens) - 1
-				m.say(paint.Good, "%s and %s change between captures", m.keys.Key("source.previous"), m.keys.Key("source.next"))
-				return tea.Batch(m.waitFor(s), m.readNotes(s))
-			}, nil
+			return func(m *Model) tea.Cmd { return m.beside(src) }, nil
 		})
 	}))
+}
+
+// beside shows another source beside those that are open.
+func (m *Model) beside(src Source) tea.Cmd {
+	s := newScreen(m, src)
+	m.screens = append(m.screens, s)
+	m.at = len(m.screens) - 1
+	m.say(paint.Good, "%s and %s change between captures", m.keys.Key("source.previous"), m.keys.Key("source.next"))
+	return tea.Batch(m.waitFor(s), m.readNotes(s))
 }
 
 // closeSource closes the capture that is shown.

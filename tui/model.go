@@ -24,7 +24,9 @@ type Options struct {
 	Profile  termenv.Profile // colours that the terminal has; termenv.Ascii under NO_COLOR
 	Light    bool            // the terminal's background is light
 	Location *time.Location  // of time stamps; nil is UTC
-	Notice   string          // to be shown at first, such as what is wrong with the settings; not safe
+	// ReplayFlags are what Control.Replay takes.
+	ReplayFlags []Flag
+	Notice      string // to be shown at first, such as what is wrong with the settings; not safe
 }
 
 // Model is the root: it has the size, the sources and what lies over them, and
@@ -56,7 +58,8 @@ type Model struct {
 	quit    bool
 	click   clickState
 	search  search
-	splitAt int // line below the table of a view that has one over a text
+	replays []string // the words of replays, the newest last
+	splitAt int      // line below the table of a view that has one over a text
 }
 
 // notice is what the bottom line says instead of the keys, until the next key.

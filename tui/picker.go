@@ -32,8 +32,9 @@ type picker struct {
 	wide    int  // width of the labels, 0: as wide as they are
 	full    bool // the box is as wide as the screen allows
 	// key, if there is one, sees keys first and says whether it has taken them.
-	key  func(m *Model, key string) bool
-	hint string
+	key    func(m *Model, key string) bool
+	cancel func(m *Model) tea.Cmd // what leaving it does; nil: nothing
+	hint   string
 }
 
 // pick opens a menu.
@@ -118,6 +119,9 @@ func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 		return m.choose()
 	case name == "prompt.cancel":
 		m.picker = nil
+		if p.cancel != nil {
+			return p.cancel(m)
+		}
 	case name == "prompt.up":
 		p.step(-1)
 	case name == "prompt.down" || name == "prompt.complete":

@@ -47,6 +47,7 @@ func playActions() []action {
 		return func(m *Model) tea.Cmd { return m.steer(o) }
 	}
 	return []action{
+		act(group, "replay", keys.Anywhere, "", "play the capture, what the filter shows, what is marked or a flow again, and compare the answers", plainly((*Model).pickReplay), "r"),
 		act(group, "replay.pause", keys.Anywhere, "", "pause what is being played, or go on", steer(PlayPause), "P"),
 		act(group, "replay.step", keys.Anywhere, "", "send one packet, and pause", steer(PlayStep), "."),
 		act(group, "replay.slower", keys.Anywhere, "", "half as fast", steer(PlaySlower), "("),
@@ -60,7 +61,7 @@ func (m *Model) steer(o PlayOrder) tea.Cmd {
 	s := m.scr()
 	p, ok := s.src.(Player)
 	if !ok || s.snap.Playing == nil {
-		m.say(paint.Caution, "nothing is being played here: tundump replay --tui does")
+		m.say(paint.Caution, "nothing is being played here: %s does", m.keys.Key("replay"))
 		return nil
 	}
 	var at PlayRow

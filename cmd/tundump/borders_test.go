@@ -60,19 +60,20 @@ var borders = map[string][]string{
 // outside says where imports of others' packages may stand: everywhere else
 // they may not. A prefix ends in a slash.
 var outside = map[string][]string{
-	"gvisor.dev/gvisor/":               {"replay/netstack"},
-	"github.com/songgao/water":         {"replay/tun"},
-	"golang.zx2c4.com/wireguard/":      {"replay/tun"},
-	"github.com/vishvananda/netlink":   {"replay/tun"},
-	"github.com/charmbracelet/":        {"tui", "tui/paint", "cmd/tundump"},
-	"github.com/muesli/termenv":        {"tui", "tui/paint", "cmd/tundump"},
-	"go.yaml.in/yaml/":                 {"cmd/tundump"},
-	"github.com/google/gopacket":       {"decode/packet", "capture/judge"},
-	"github.com/google/gopacket/":      {"decode/packet", "capture/judge"},
-	"howett.net/plist":                 {"replay/peer"},
-	"github.com/guptarohit/asciigraph": {"cmd/tundump/output"},
-	"github.com/spf13/":                {"cmd/tundump"},
-	"golang.org/x/net/dns/dnsmessage":  {"decode/packet", "replay/peer", "cmd/tundump"},
+	"gvisor.dev/gvisor/":                {"replay/netstack"},
+	"github.com/songgao/water":          {"replay/tun"},
+	"golang.zx2c4.com/wireguard/":       {"replay/tun"},
+	"github.com/vishvananda/netlink":    {"replay/tun"},
+	"github.com/charmbracelet/":         {"tui", "tui/paint", "cmd/tundump"},
+	"github.com/muesli/termenv":         {"tui", "tui/paint", "cmd/tundump"},
+	"go.yaml.in/yaml/":                  {"cmd/tundump"},
+	"github.com/google/gopacket":        {"decode/packet", "capture/judge"},
+	"github.com/google/gopacket/":       {"decode/packet", "capture/judge"},
+	"howett.net/plist":                  {"replay/peer"},
+	"github.com/guptarohit/asciigraph":  {"cmd/tundump/output"},
+	"github.com/kballard/go-shellquote": {"tui", "cmd/tundump"},
+	"github.com/spf13/":                 {"cmd/tundump"},
+	"golang.org/x/net/dns/dnsmessage":   {"decode/packet", "replay/peer", "cmd/tundump"},
 }
 
 // impure are the standard packages that decoding must not know: no clock, no

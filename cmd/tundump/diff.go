@@ -64,14 +64,14 @@ func (f *diffFlags) run(cmd *cobra.Command, a, b string) (err error) {
 			return err
 		}
 	}
-	var sources [2]rowsFrom
+	var sources [2]rowsOf
 	for i, file := range [...]string{a, b} {
 		c, err := f.open(cmd, file)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }()
-		sources[i] = rowsFrom{c.Store(), c.Store().First()}
+		sources[i] = allRows(c.Store())
 	}
 	r, err := replay.Diff(sources[0], sources[1], rules)
 	if err != nil {

@@ -138,7 +138,7 @@ func (f *proxyFlags) serve(ctx context.Context, cancel func(), cmd *cobra.Comman
 	}
 	p := proxy.New(conf)
 	p.SetChain(chain)
-	shown := l.show(ctx, cancel, sniff.Options{})
+	shown := l.show(ctx, cancel, sniff.Options{}, cmd.ErrOrStderr())
 	err := p.Serve(ctx, ln)
 	cancel()
 	err = errors.Join(err, <-shown, l.close())

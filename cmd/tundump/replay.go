@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tundump/capture/sniff"
+	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/rewrite"
 	"tundump/replay"
@@ -90,6 +92,16 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
+	f.register(fl)
+	f.source.register(fl)
+	fl.BoolVar(&f.ui.on, "tui", false, "show what is played, what comes and the recording in the terminal UI, until q; P pauses, . steps, ( and ) change the speed, R goes to a row")
+	f.log.register(fl)
+	return c
+}
+
+// register registers what says how something is played, not what and where it
+// is shown.
+func (f *replayFlags) register(fl *pflag.FlagSet) {
 	f.tun.registerReplay(fl)
 	fl.BoolVar(&f.netstack, "netstack", false, "play against a user-space stack with services of its own; needs no root")
 	f.server.register(fl)
@@ -104,10 +116,6 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	f.change.register(fl)
 	f.compare.register(fl)
 	f.report.register(fl)
-	f.source.register(fl)
-	fl.BoolVar(&f.ui.on, "tui", false, "show what is played, what comes and the recording in the terminal UI, until q; P pauses, . steps, ( and ) change the speed, R goes to a row")
-	f.log.register(fl)
-	return c
 }
 
 // registerReplay registers what replay has of a device.
@@ -134,16 +142,48 @@ func (f *replayFlags) takeFile(args []string) string {
 // played is a recording that is ready to be played.
 type played struct {
 	flags   *replayFlags
-	file    string
-	capture *sniff.Capture
+	stage   stage
+	file    string // its name, for people
+	rows    rowsOf
 	dir     decode.Direction
 	mapper  *mapper
 	plan    *replay.Plan
 	pace    replay.Pace
-	options sniff.Options
 	near    []netip.Prefix // the device's addresses, once they are known
-	held    *heldLog       // of the terminal UI; nil without one
+	unsaved error          // why a report is in no file
 	log     *slog.Logger
+}
+
+// stage is where a replay says what it is about to do, and where it is seen.
+type stage interface {
+	// announce says what would be sent where, a line each, before anything is.
+	// The error is why nothing is to be.
+	announce(ctx context.Context, lines []string) error
+	// screen reports whether there is one, for which all must be recorded and
+	// whose keys steer.
+	screen() bool
+	// show has play play, and shows what tap records of it if there is a
+	// screen; until the screen is left.
+	show(ctx context.Context, p *played, tap *replayTap, play player) (replay.Report, error)
+}
+
+// player plays to the end, or until ctx is done.
+type player func(ctx context.Context) (replay.Report, error)
+
+// printed is the stage of a replay without a screen.
+type printed struct{ w io.Writer }
+
+func (s printed) announce(_ context.Context, lines []string) error {
+	for _, l := range lines {
+		fmt.Fprintf(s.w, "tundump: replay: %s\n", l)
+	}
+	return nil
+}
+
+func (printed) screen() bool { return false }
+
+func (printed) show(ctx context.Context, _ *played, _ *replayTap, play player) (replay.Report, error) {
+	return play(ctx)
 }
 
 func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
@@ -157,20 +197,27 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	p := &played{flags: f, file: file, log: log, held: held}
-	if p.mapper, err = f.change.mapper(); err != nil {
-		return usage(fmt.Errorf("replay: %w", err))
-	}
+	p := &played{flags: f, file: file, log: log}
 	if err := f.check(p); err != nil {
 		return err
 	}
-	if err := p.open(cmd.Context()); err != nil {
+	c, o, err := f.open(cmd.Context(), file)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.capture.Close()) }()
-	for _, w := range p.capture.Warnings() {
+	defer func() { err = errors.Join(err, c.Close()) }()
+	for _, w := range c.Warnings() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
 	}
+	p.rows = allRows(c.Store())
+	if p.stage = (printed{cmd.ErrOrStderr()}); held != nil {
+		p.stage = &ownScreen{printed{held}, held, file, c, o}
+	}
+	return f.play(cmd, p)
+}
+
+// play plays what is ready, in the way that the flags choose.
+func (f *replayFlags) play(cmd *cobra.Command, p *played) error {
 	switch {
 	case f.netstack:
 		return f.overNetstack(cmd, p)
@@ -182,8 +229,12 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	return f.overDevice(cmd, p)
 }
 
-// check finds what cannot be, before anything is read or done.
-func (f *replayFlags) check(p *played) error {
+// check finds what cannot be, before anything is read or done, and says in p
+// what is asked for.
+func (f *replayFlags) check(p *played) (err error) {
+	if p.mapper, err = f.change.mapper(); err != nil {
+		return usage(fmt.Errorf("replay: %w", err))
+	}
 	ways := 0
 	for _, on := range [...]bool{f.tun.on(), f.netstack, f.server.to != "", f.client.listen != ""} {
 		if on {
@@ -221,52 +272,48 @@ func (f *replayFlags) check(p *played) error {
 	if !f.tun.on() {
 		f.tun.mtu = 0
 	}
-	err := f.tun.check("replay")
+	err = f.tun.check("replay")
 	f.tun.mtu = mtu
 	return err
 }
 
 // open reads the whole capture.
-func (p *played) open(ctx context.Context) error {
-	var err error
-	if p.options, err = p.flags.source.options(); err != nil {
-		return err
+func (f *replayFlags) open(ctx context.Context, file string) (*sniff.Capture, sniff.Options, error) {
+	o, err := f.source.options()
+	if err != nil {
+		return nil, o, err
 	}
-	if p.capture, err = sniff.Open(p.file, p.options); err != nil {
-		return usage(err)
+	c, err := sniff.Open(file, o)
+	if err != nil {
+		return nil, o, usage(err)
 	}
 	select {
-	case <-p.capture.Store().Done():
+	case <-c.Store().Done():
 	case <-ctx.Done():
-		return errors.Join(errors.New("replay: interrupted before anything was sent"), p.capture.Close())
+		return nil, o, errors.Join(errors.New("replay: interrupted before anything was sent"), c.Close())
 	}
-	if err := p.capture.Err(); err != nil {
-		return errors.Join(usage(err), p.capture.Close())
+	if err := c.Err(); err != nil {
+		return nil, o, errors.Join(usage(err), c.Close())
 	}
-	return nil
+	return c, o, nil
 }
 
-// rows is a store from its oldest row on.
-type rowsFrom struct {
-	replay.Source
-	first int
+// rowsOf is the rows that a store had at one moment. It is a replay.Source.
+type rowsOf struct {
+	store       *store.Store
+	first, last int // the one behind the last
 }
 
-func (r rowsFrom) Len() int { return r.Source.Len() - r.first }
-func (r rowsFrom) At(i int, buf []byte) (decode.Event, error) {
-	return r.Source.At(r.first+i, buf)
-}
+func allRows(st *store.Store) rowsOf { return rowsOf{st, st.First(), st.Len()} }
 
-// rows are those of the capture.
-func (p *played) rows() rowsFrom {
-	st := p.capture.Store()
-	return rowsFrom{st, st.First()}
+func (r rowsOf) Len() int { return r.last - r.first }
+func (r rowsOf) At(i int, buf []byte) (decode.Event, error) {
+	return r.store.At(r.first+i, buf)
 }
 
 // compile makes the plan. Nothing is sent of what is larger than mtu.
 func (p *played) compile(mtu int) error {
 	f := p.flags
-	src := p.rows()
 	o := replay.Options{Dir: p.dir, Tunnel: f.tunnel, MTU: mtu, Wait: f.compare.wait, Late: f.compare.late}
 	var err error
 	if o.Pace, err = f.pace.options(); err != nil {
@@ -276,18 +323,17 @@ func (p *played) compile(mtu int) error {
 	if o.Rules, err = replay.NewRules(f.compare.ignore, f.compare.match); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
-	if o.Select, err = f.pick.selector(src); err != nil {
+	if o.Select, err = f.pick.selector(p.rows); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
 	if f.server.to != "" {
 		o.Messages, o.SkipTCP, o.Flows = true, true, f.server.flows
-		o.Select = packetsOnly(o.Select)
 	}
 	o.Rewrite = p.mapper.rewrite(p.dir)
 	if mtu > 0 {
 		o.Split, o.TooBig = split, p.tooBig
 	}
-	p.plan, err = replay.Compile(src, o)
+	p.plan, err = replay.Compile(p.rows, o)
 	if errors.Is(err, replay.ErrEmpty) {
 		return usage(fmt.Errorf("replay: %s: nothing is left to send: no packet of the %s's that was selected", p.file, sender(p.dir)))
 	}
@@ -304,48 +350,44 @@ func sender(dir decode.Direction) string {
 	return "client"
 }
 
-// play sends, compares and reports.
-func (p *played) play(cmd *cobra.Command, peer replay.Peer, tap *replayTap) error {
+// against sends, compares and reports.
+func (p *played) against(cmd *cobra.Command, peer replay.Peer, tap *replayTap) error {
 	return p.shown(cmd, tap, func(ctx context.Context) (replay.Report, error) {
-		stop := p.flags.pace.steer(ctx, cmd, p.plan.Control, tap, p.held != nil)
+		stop := p.flags.pace.steer(ctx, cmd, p.plan.Control, tap, p.stage.screen())
 		defer stop()
 		return replay.Play(ctx, p.plan, peer)
 	})
 }
 
-// shown runs what plays, behind a screen if there is to be one, and reports.
-func (p *played) shown(cmd *cobra.Command, tap *replayTap, play func(context.Context) (replay.Report, error)) error {
-	var report replay.Report
-	var err error
-	if p.held != nil {
-		report, err = newReplayScreen(p, tap).show(cmd, tap, play)
-		err = errors.Join(err, p.held.release())
-	} else {
-		report, err = play(cmd.Context())
-	}
+// shown runs what plays, where it is to be seen, and reports.
+func (p *played) shown(cmd *cobra.Command, tap *replayTap, play player) error {
+	report, err := p.stage.show(cmd.Context(), p, tap, func(ctx context.Context) (replay.Report, error) {
+		report, err := play(ctx)
+		err = errors.Join(err, tap.finish())
+		p.unsaved = p.flags.report.save(p, &report, err)
+		return report, err
+	})
 	err = errors.Join(err, tap.close())
-	return p.flags.report.write(cmd, p, &report, err)
+	return p.flags.report.print(cmd, p, &report, err)
 }
 
 // announce says in one line what is sent where, before it is.
-func (p *played) announce(cmd *cobra.Command, into string) {
+func (p *played) announce(ctx context.Context, into string) error {
 	plan := p.plan
-	var notes []string
+	var lines []string
 	if plan.Oversize > 0 {
-		notes = append(notes, fmt.Sprintf("%s; the first is packet %d", tooLarge(plan), plan.FirstLarge))
+		lines = append(lines, fmt.Sprintf("%s; the first is packet %d", tooLarge(plan), plan.FirstLarge))
 	}
 	if plan.Damaged > 0 {
-		notes = append(notes, fmt.Sprintf("%s of the recording cannot be read, the first is %s", count(plan.Damaged, "piece"), plan.FirstBroken))
+		lines = append(lines, safe(fmt.Sprintf("%s of the recording cannot be read, the first is %s", count(plan.Damaged, "piece"), plan.FirstBroken)))
 	}
 	if plan.TCP > 0 {
-		notes = append(notes, fmt.Sprintf("%s past a handshake, sent and not compared", count(plan.TCP, "TCP segment")))
+		lines = append(lines, fmt.Sprintf("%s past a handshake, sent and not compared", count(plan.TCP, "TCP segment")))
 	}
-	notes = append(notes, p.flags.server.skipped(plan)...)
-	for _, n := range notes {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: sending %s, %s, %s, into %s%s; %s expected\n",
-		steps(plan), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))
+	lines = append(lines, p.flags.server.skipped(plan)...)
+	lines = append(lines, safe(fmt.Sprintf("sending %s, %s, %s, into %s%s; %s expected",
+		steps(plan), size(plan.Bytes), p.flags.pace.describe(plan), into, destinations(plan), count(int64(len(plan.Expected)), "answer"))))
+	return p.stage.announce(ctx, lines)
 }
 
 // shownDestinations is how many are named in a line.

@@ -68,12 +68,11 @@ func (c *clientFlags) check(f *replayFlags) error {
 // overClients is the recorded server until an interrupt, or the end of the
 // first client.
 func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
-	src := p.rows()
 	o := replay.Options{Tunnel: f.tunnel, Rewrite: p.mapper.rewrite(decode.ServerToClient)}
 	if o.Rules, err = replay.NewRules(f.compare.ignore, f.compare.match); err != nil {
 		return usage(fmt.Errorf("replay: %w", err))
 	}
-	recorded, err := replay.NewResponder(src, o)
+	recorded, err := replay.NewResponder(p.rows, o)
 	if err != nil {
 		return usage(err)
 	}
@@ -81,6 +80,11 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 	conf, err := p.configuration()
 	if err != nil {
 		return usage(err)
+	}
+	if p.stage.screen() { // without one it is said once the port is known
+		if err := p.stage.announce(cmd.Context(), []string{p.serving(f.client.listen)}); err != nil {
+			return err
+		}
 	}
 	tap, err := f.report.tap(cmd, p)
 	if err != nil {
@@ -123,8 +127,7 @@ func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *
 	if f.client.once {
 		ln = &onceListener{Listener: ln, over: cancel}
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s as a server on %s: %s and %s are answered\n",
-		safe(p.file), ln.Addr(), count(int64(len(p.plan.Steps)), "packet"), count(int64(len(p.plan.Dialogues)), "connection"))
+	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", p.serving(ln.Addr().String()))
 	srv := &peer.Server{Configuration: conf, Device: dev, Logger: p.log, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if network == "udp" {
 			return recorded.DialDatagrams(ctx, address)
@@ -135,6 +138,12 @@ func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *
 		return recorded.Dial(ctx, network, address, next)
 	}}
 	return srv.Serve(ctx, ln)
+}
+
+// serving says what is answered.
+func (p *played) serving(address string) string {
+	return safe(fmt.Sprintf("%s as a server on %s: %s and %s are answered",
+		p.file, address, count(int64(len(p.plan.Steps)), "packet"), count(int64(len(p.plan.Dialogues)), "connection")))
 }
 
 // next is what unmatched connections go on to, nil for nothing.

@@ -50,12 +50,14 @@ func (f *replayFlags) intoClient(cmd *cobra.Command, p *played) error {
 }
 
 func (p *played) overStack(cmd *cobra.Command, dev replay.Device, into string) error {
-	p.announce(cmd, into)
+	if err := p.announce(cmd.Context(), into); err != nil {
+		return err
+	}
 	tap, err := p.flags.report.tap(cmd, p)
 	if err != nil {
 		return err
 	}
-	return p.play(cmd, &replay.DevicePeer{Device: dev, Tap: tap.packets, Senders: byCount(p.plan.Sources)}, tap)
+	return p.against(cmd, &replay.DevicePeer{Device: dev, Tap: tap.packets, Senders: byCount(p.plan.Sources)}, tap)
 }
 
 // stackMTU is the size of the packets that the stack sends.

@@ -16,9 +16,22 @@ import (
 	"tundump/replay"
 )
 
-// write prints the report and writes those that were asked for. The error is
-// the verdict: nil if all was the same.
-func (r *reportFlags) write(cmd *cobra.Command, p *played, report *replay.Report, failed error) error {
+// save writes the reports that files were named for.
+func (r *reportFlags) save(p *played, report *replay.Report, failed error) (err error) {
+	for _, s := range r.reports {
+		kind, file, serr := splitReport(s)
+		if serr == nil {
+			serr = writeReport(kind, file, p, report, failed)
+		}
+		if serr != nil {
+			err = errors.Join(err, fmt.Errorf("replay: --report %s: %w", kind, serr))
+		}
+	}
+	return err
+}
+
+// print prints the report. The error is the verdict: nil if all was the same.
+func (r *reportFlags) print(cmd *cobra.Command, p *played, report *replay.Report, failed error) error {
 	w := cmd.OutOrStdout()
 	if r.capture == "-" {
 		w = cmd.ErrOrStderr()
@@ -32,17 +45,7 @@ func (r *reportFlags) write(cmd *cobra.Command, p *played, report *replay.Report
 	if !r.quiet {
 		err = errors.Join(err, printDifferences(w, report))
 	}
-	for _, s := range r.reports {
-		kind, file, serr := splitReport(s)
-		if serr != nil {
-			return serr
-		}
-		werr := writeReport(kind, file, p, report, failed)
-		if werr != nil {
-			werr = fmt.Errorf("replay: --report %s: %w", kind, werr)
-		}
-		err = errors.Join(err, werr)
-	}
+	err = errors.Join(err, p.unsaved)
 	if failed != nil {
 		return errors.Join(fmt.Errorf("replay: after %s: %w", count(report.Sent, "packet"), failed), err)
 	}

@@ -11,13 +11,47 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"tundump/capture/sniff"
 	"tundump/replay"
 	"tundump/tui"
 )
 
-// replayScreen shows a replay: what comes of it, and beside it the recording.
+// ownScreen is the stage of replay --tui: a screen of its own, until the user
+// has seen enough.
+type ownScreen struct {
+	printed
+	held    *heldLog
+	file    string
+	capture *sniff.Capture
+	options sniff.Options
+}
+
+func (*ownScreen) screen() bool { return true }
+
+// show plays behind the screen. What plays is ended with it, if it has not
+// ended before.
+func (o *ownScreen) show(ctx context.Context, p *played, tap *replayTap, play player) (replay.Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	recorded := fileSource(o.file, o.capture, nil)
+	s := newReplayScreen(p, tap, recorded)
+	ended := make(chan error, 1)
+	go func() { // ends with the screen
+		defer cancel()
+		c := &viewControl{options: o.options, log: o.held}
+		err := runScreen(ctx, []tui.Source{s.live, recorded}, c)
+		ended <- errors.Join(err, c.closeAll())
+	}()
+	report, err := play(ctx)
+	s.ended(&report, err)
+	err = errors.Join(err, <-ended)
+	s.live.view.Close()
+	recorded.view.Close() // the capture is closed by who opened it
+	return report, errors.Join(err, o.held.release())
+}
+
+// replayScreen is what a screen shows of a replay, beside what comes of it and
+// the recording.
 type replayScreen struct {
 	p        *played
 	live     *viewSource
@@ -34,41 +68,24 @@ type replayScreen struct {
 	notes map[tui.List]map[int64]string // of the recording's rows, what was different
 }
 
-func newReplayScreen(p *played, tap *replayTap) *replayScreen {
-	s := &replayScreen{p: p, begin: time.Now(), speed: cmp.Or(p.flags.pace.multiplier, 1), over: make(chan struct{}), steers: p.flags.client.listen == ""}
+func newReplayScreen(p *played, tap *replayTap, recorded *viewSource) *replayScreen {
+	s := &replayScreen{p: p, recorded: recorded, begin: time.Now(), speed: cmp.Or(p.flags.pace.multiplier, 1), over: make(chan struct{}), steers: p.flags.client.listen == ""}
 	s.live = liveSource(tap.path, tap.recorder, nil)
-	s.live.name = cmp.Or(s.live.path, "now")
-	s.recorded = fileSource(p.file, p.capture, nil)
+	if s.live.path == "" {
+		s.live.name = "replay of " + recorded.name
+	}
+	s.live.play(s)
+	recorded.play(s)
 	return s
-}
-
-// show plays behind a screen, until the user has seen enough. What plays is
-// ended with the screen, if it has not ended before.
-func (s *replayScreen) show(cmd *cobra.Command, tap *replayTap, play func(ctx context.Context) (replay.Report, error)) (replay.Report, error) {
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { // ends with the screen
-		defer cancel()
-		c := &replayControl{viewControl: &viewControl{options: s.p.options}, screen: s}
-		err := runScreen(ctx, []tui.Source{&playedSource{s.live, s}, &playedSource{s.recorded, s}}, c)
-		ended <- errors.Join(err, c.closeAll())
-	}()
-	report, err := play(ctx)
-	err = errors.Join(err, tap.finish())
-	s.ended(&report, err)
-	err = errors.Join(err, <-ended)
-	s.live.view.Close()
-	s.recorded.view.Close() // the capture is closed by who opened it
-	return report, err
 }
 
 // ended says how it went.
 func (s *replayScreen) ended(r *replay.Report, err error) {
 	s.text = s.p.verdict(r)
-	switch {
-	case err != nil:
+	if err = errors.Join(err, s.p.unsaved); err != nil {
 		s.text = oneLine(err.Error())
+	}
+	switch {
 	case s.text != "":
 	case r.Expected+r.Flows == 0:
 		s.text, s.same = fmt.Sprintf("%s sent, no answer expected", count(r.Sent, "packet")), true
@@ -172,13 +189,12 @@ func (s *replayScreen) setSpeed(times float64) error {
 // stepAt is the first step that is of the row, or behind it.
 func (s *replayScreen) stepAt(at tui.PlayRow) (int, error) {
 	steps := s.p.plan.Steps
-	src := s.p.rows()
 	var failed error
 	i, _ := slices.BinarySearchFunc(steps, at.Number, func(st replay.Step, want int64) int {
 		if at.List == tui.Packets && st.Index >= 0 {
 			return cmp.Compare(st.Number, want)
 		}
-		ev, err := src.At(int(st.Row), nil)
+		ev, err := s.p.rows.At(int(st.Row), nil)
 		failed = errors.Join(failed, err)
 		if at.List == tui.Packets { // a message among packets: it is passed by
 			return -1
@@ -191,92 +207,138 @@ func (s *replayScreen) stepAt(at tui.PlayRow) (int, error) {
 	return i, failed
 }
 
-// playedSource is one of the two, with how far the replay is.
-type playedSource struct {
-	*viewSource
-	screen *replayScreen
-}
-
-// tick is how often it is said how far it is.
+// tick is how often it is said how far a replay is.
 const tick = 200 * time.Millisecond
 
-// Versions of a playedSource are those of the view, with one of the replay's
-// in their lower bits.
+// play has the source be one of a replay's two, in the place of what it was
+// before.
+func (s *viewSource) play(r *replayScreen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replay = r
+	if s.quiet != nil {
+		s.wake() // who waits for a change learns of it
+	}
+	s.quiet, s.wake = context.WithCancel(context.Background())
+}
+
+// playing returns the replay that the source is part of, nil for none, and what
+// ends when it becomes part of another.
+func (s *viewSource) playing() (*replayScreen, context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet == nil {
+		s.quiet, s.wake = context.WithCancel(context.Background())
+	}
+	return s.replay, s.quiet
+}
+
+// Steer implements tui.Player.
+func (s *viewSource) Steer(o tui.PlayOrder, at tui.PlayRow) error {
+	r, _ := s.playing()
+	if r == nil {
+		return tui.ErrNotHere
+	}
+	return r.steer(o, at, s == r.recorded)
+}
+
+// Versions of a source are those of its view, with one of its replay's in their
+// lower bits.
 const (
 	playBits = 20
 	playOver = 1<<playBits - 1
 )
 
-// Steer implements tui.Player.
-func (s *playedSource) Steer(o tui.PlayOrder, at tui.PlayRow) error {
-	return s.screen.steer(o, at, s.viewSource == s.screen.recorded)
-}
-
-// Snapshot implements tui.Source.
-func (s *playedSource) Snapshot() *tui.Snapshot { return s.with(s.viewSource.Snapshot(), 0) }
-
 // with adds how far the replay is, as its state after that of the version.
-func (s *playedSource) with(state *tui.Snapshot, after uint64) *tui.Snapshot {
+func (s *viewSource) with(state *tui.Snapshot, after uint64) *tui.Snapshot {
 	if state == nil {
 		return nil
 	}
 	out := *state
-	out.Playing = s.screen.playback()
-	low := (after&playOver + 1) % playOver
-	if out.Playing.Over {
-		low = playOver
+	out.Version = state.Version << playBits
+	if r, _ := s.playing(); r != nil {
+		out.Playing = r.playback()
+		low := (after&playOver + 1) % playOver
+		if out.Playing.Over {
+			low = playOver
+		}
+		out.Version |= low
 	}
-	out.Version = state.Version<<playBits | low
 	return &out
 }
 
+// Snapshot implements tui.Source.
+func (s *viewSource) Snapshot() *tui.Snapshot { return s.with(s.of(s.view.Snapshot()), 0) }
+
 // Changed implements tui.Source.
-func (s *playedSource) Changed(ctx context.Context, version uint64) (*tui.Snapshot, error) {
-	if version&playOver == playOver { // it was told that it is over
-		state, err := s.viewSource.Changed(ctx, version>>playBits)
-		return s.with(state, version), err
+func (s *viewSource) Changed(ctx context.Context, version uint64) (*tui.Snapshot, error) {
+	r, quiet := s.playing()
+	if r != nil && (version&playOver != playOver || !r.done.Load()) {
+		return s.changedReplay(ctx, r, version)
 	}
+	wait, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(quiet, cancel)()
+	state, err := s.view.Changed(wait, version>>playBits)
+	if err != nil && ctx.Err() == nil && quiet.Err() != nil { // a replay has begun
+		return s.Snapshot(), nil
+	}
+	return s.with(s.of(state), version), err
+}
+
+// changedReplay waits no longer than a tick.
+func (s *viewSource) changedReplay(ctx context.Context, r *replayScreen, version uint64) (*tui.Snapshot, error) {
 	wait, cancel := context.WithTimeout(ctx, tick)
 	defer cancel()
-	state, err := s.viewSource.Changed(wait, version>>playBits)
+	state, err := s.view.Changed(wait, version>>playBits)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err == io.EOF: // the view is complete, and the replay may not be
 		select {
 		case <-wait.Done():
-		case <-s.screen.over:
+		case <-r.over:
 		}
 	case err != nil && !errors.Is(err, context.DeadlineExceeded):
-		return s.with(state, version), err
+		return s.with(s.of(state), version), err
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return s.with(s.viewSource.Snapshot(), version), nil
+	return s.with(s.of(s.view.Snapshot()), version), nil
 }
 
-// replayControl adds what was different to the notes of the recording.
-type replayControl struct {
-	*viewControl
-	screen *replayScreen
-}
-
-// Notes implements tui.Control.
-func (c *replayControl) Notes(ctx context.Context, s tui.Source) (tui.Notes, error) {
-	n, err := c.viewControl.Notes(ctx, s)
-	if v, verr := source(s); err != nil || verr != nil || v != c.screen.recorded || !c.screen.done.Load() {
-		return n, err
-	}
-	for _, l := range []tui.List{tui.Messages, tui.Packets} {
-		of := n.Of(l)
-		for number, text := range c.screen.notes[l] {
-			if _, ok := of[number]; !ok {
-				of[number] = tui.Note{Marked: true, Text: text}
+// addDifferences adds what was different to the notes of a recording.
+func (s *viewSource) addDifferences(n tui.Notes) {
+	for l, of := range s.differences() {
+		have := n.Of(l)
+		for number, text := range of {
+			if _, ok := have[number]; !ok {
+				have[number] = tui.Note{Marked: true, Text: text}
 			}
 		}
 	}
-	return n, nil
 }
 
-var _ tui.Player = (*playedSource)(nil)
+// dropDifferences takes them away again: nobody has written them.
+func (s *viewSource) dropDifferences(n tui.Notes) {
+	for l, of := range s.differences() {
+		have := n.Of(l)
+		for number, text := range of {
+			if have[number] == (tui.Note{Marked: true, Text: text}) {
+				delete(have, number)
+			}
+		}
+	}
+}
+
+// differences are what was different in a recording that was played.
+func (s *viewSource) differences() map[tui.List]map[int64]string {
+	r, _ := s.playing()
+	if r == nil || r.recorded != s || !r.done.Load() {
+		return nil
+	}
+	return r.notes
+}
+
+var _ tui.Player = (*viewSource)(nil)

@@ -40,7 +40,7 @@ func (r *reportFlags) check() error {
 // tap opens the capture and starts counting. A screen has one, be it unnamed.
 func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
 	t := &replayTap{dir: p.dir, path: r.capture}
-	if r.capture == "" && p.held == nil {
+	if r.capture == "" && !p.stage.screen() {
 		return t, nil
 	}
 	o := record.Options{Path: r.capture, Logger: p.log}

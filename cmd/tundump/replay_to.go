@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"tundump/decode"
-	"tundump/decode/field"
 	"tundump/replay"
 	"tundump/replay/netstack"
 	"tundump/replay/peer"
@@ -67,15 +66,6 @@ func (s *serverFlags) skipped(plan *replay.Plan) (notes []string) {
 	return notes
 }
 
-// packetsOnly has a selection count for packets, and all messages pass: without
-// Open nothing can be sent.
-func packetsOnly(sel func(*field.Row) bool) func(*field.Row) bool {
-	if sel == nil {
-		return nil
-	}
-	return func(r *field.Row) bool { return r.Packet == nil || sel(r) }
-}
-
 // steps says what is sent.
 func steps(plan *replay.Plan) string {
 	messages := planMessages(plan)
@@ -111,7 +101,9 @@ func (f *replayFlags) overServer(cmd *cobra.Command, p *played) error {
 	if err := p.checkTunnels(); err != nil {
 		return usage(err)
 	}
-	p.announce(cmd, "a tunnel with "+f.server.to)
+	if err := p.announce(cmd.Context(), "a tunnel with "+f.server.to); err != nil {
+		return err
+	}
 	tap, err := f.report.tap(cmd, p)
 	if err != nil {
 		return err
@@ -132,7 +124,7 @@ func (f *replayFlags) overServer(cmd *cobra.Command, p *played) error {
 		Timeout: f.server.timeout,
 		Tap:     tap.items,
 	})
-	err = p.play(cmd, player, tap)
+	err = p.against(cmd, player, tap)
 	for _, n := range player.Notes() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: %s\n", safe(n))
 	}

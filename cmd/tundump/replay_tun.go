@@ -41,7 +41,9 @@ func (f *replayFlags) overDevice(cmd *cobra.Command, p *played) error {
 	if mtu == 0 {
 		mtu = max(tun.DefaultMTU, p.plan.Largest)
 	}
-	p.announce(cmd, fmt.Sprintf("a TUN device with %s, MTU %d", list(net.addresses), mtu))
+	if err := p.announce(cmd.Context(), fmt.Sprintf("a TUN device with %s, MTU %d", list(net.addresses), mtu)); err != nil {
+		return err
+	}
 	tap, err := f.report.tap(cmd, p)
 	if err != nil {
 		return err
@@ -64,7 +66,7 @@ func (f *replayFlags) overDevice(cmd *cobra.Command, p *played) error {
 		return errors.Join(err, tap.close(), up.close())
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: replay: device %s is up\n", up.dev.Name())
-	err = p.play(cmd, &replay.DevicePeer{Device: up.dev, Tap: tap.packets, Resets: p.pace.Loops != 1}, tap)
+	err = p.against(cmd, &replay.DevicePeer{Device: up.dev, Tap: tap.packets, Resets: p.pace.Loops != 1}, tap)
 	return errors.Join(err, up.close())
 }
 

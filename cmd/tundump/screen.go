@@ -51,6 +51,7 @@ type controls interface {
 	Notes(ctx context.Context, s tui.Source) (tui.Notes, error)
 	SaveNotes(ctx context.Context, s tui.Source, n tui.Notes) error
 	Wireshark(ctx context.Context, s tui.Source, pos int) error
+	Replay(ctx context.Context, s tui.Source, words []string) (tui.Replay, error)
 }
 
 // terminalControl adds what the terminal and the settings are needed for.
@@ -86,12 +87,13 @@ func runScreen(ctx context.Context, sources []tui.Source, c controls) (err error
 	out := &frameWriter{File: os.Stdout}
 	colours := termenv.NewOutput(os.Stdout)
 	opt := tui.Options{
-		Sources:  sources,
-		Control:  &terminalControl{c, out, settings},
-		Settings: settings.now,
-		Profile:  colours.EnvColorProfile(),
-		Location: time.Local,
-		Notice:   settings.wrong(),
+		Sources:     sources,
+		Control:     &terminalControl{c, out, settings},
+		Settings:    settings.now,
+		Profile:     colours.EnvColorProfile(),
+		Location:    time.Local,
+		ReplayFlags: replayFlagList(),
+		Notice:      settings.wrong(),
 	}
 	if opt.Settings.Theme == "" {
 		opt.Light = !colours.HasDarkBackground() // asks it, which must be before bubbletea reads from it

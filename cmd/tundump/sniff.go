@@ -132,7 +132,7 @@ func (f *sniffFlags) capture(cmd *cobra.Command, screen bool) error {
 	}
 	superviseRecording(ctx, out.recorder, f.record.isFile(), cancel, log)
 	fmt.Fprintf(cmd.ErrOrStderr(), "tundump: capturing on %s\n", safe(f.iface))
-	shown := out.show(ctx, cancel, o)
+	shown := out.show(ctx, cancel, o, cmd.ErrOrStderr())
 	err = l.Run(ctx, out.recorder)
 	cancel()
 	err = errors.Join(err, <-shown, out.close(), l.Close())

@@ -121,7 +121,7 @@ func startShown(o record.Options, as decodeAs) (*live, error) {
 // show shows the screen, if there is one, until the user quits or ctx is done,
 // and calls cancel then. The channel gets its error, or nil at once where
 // there is no screen.
-func (l *live) show(ctx context.Context, cancel func(), o sniff.Options) <-chan error {
+func (l *live) show(ctx context.Context, cancel func(), o sniff.Options, log io.Writer) <-chan error {
 	ended := make(chan error, 1)
 	if l.source == nil {
 		ended <- nil
@@ -129,7 +129,7 @@ func (l *live) show(ctx context.Context, cancel func(), o sniff.Options) <-chan 
 	}
 	go func() {
 		defer cancel()
-		c := &viewControl{options: o, as: l.source.as}
+		c := &viewControl{options: o, as: l.source.as, log: log}
 		err := runScreen(ctx, []tui.Source{l.source}, c)
 		ended <- errors.Join(err, c.closeAll())
 	}()
@@ -183,7 +183,7 @@ func openFiles(cmd *cobra.Command, paths []string, f *sourceFlags, decode []stri
 	if !hasTerminal() {
 		return usage(errNoTerminal)
 	}
-	c := &viewControl{options: o, as: as}
+	c := &viewControl{options: o, as: as, log: cmd.ErrOrStderr()}
 	defer func() { err = errors.Join(err, c.closeAll()) }()
 	var sources []tui.Source
 	for _, path := range paths {

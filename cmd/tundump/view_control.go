@@ -25,16 +25,27 @@ import (
 type viewControl struct {
 	options sniff.Options // for captures that are opened
 	as      decodeAs      // likewise
+	log     io.Writer     // for what there is to say once the screen is gone
 
-	mu     sync.Mutex
-	opened []*viewSource // that are not closed
+	mu      sync.Mutex
+	opened  []*viewSource // that are not closed
+	replays []*ownReplay  // likewise
+	ended   []*heldLog    // what those printed that are over
 }
 
-// closeAll closes what was opened and not closed.
+// closeAll ends what was begun and closes what was opened, and says what there
+// is to say: it is for when the screen is gone.
 func (c *viewControl) closeAll() error {
+	for _, r := range c.begun() {
+		r.Close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var err error
+	for _, h := range c.ended {
+		err = errors.Join(err, h.release())
+	}
+	c.ended = nil
 	for _, s := range c.opened {
 		err = errors.Join(err, s.close())
 	}
@@ -44,11 +55,8 @@ func (c *viewControl) closeAll() error {
 
 // source returns what tui knows as s.
 func source(s tui.Source) (*viewSource, error) {
-	switch s := s.(type) {
-	case *viewSource:
-		return s, nil
-	case *playedSource:
-		return s.viewSource, nil
+	if v, ok := s.(*viewSource); ok {
+		return v, nil
 	}
 	return nil, tui.ErrNotHere
 }
@@ -100,6 +108,14 @@ func (c *viewControl) Close(s tui.Source) error {
 	v, err := source(s)
 	if err != nil {
 		return err
+	}
+	for _, r := range c.begun() {
+		switch {
+		case r.shows(v):
+			r.Close()
+		case r.recorded == v:
+			r.halt()
+		}
 	}
 	c.mu.Lock()
 	i := slices.Index(c.opened, v)

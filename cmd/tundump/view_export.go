@@ -121,8 +121,12 @@ func fileNotes(n *tui.Notes) *notes.Notes {
 func (c *viewControl) Notes(_ context.Context, s tui.Source) (tui.Notes, error) {
 	out := tui.Notes{Messages: map[int64]tui.Note{}, Packets: map[int64]tui.Note{}}
 	v, err := source(s)
-	if err != nil || v.path == "" {
+	if err != nil {
 		return out, err
+	}
+	defer v.addDifferences(out)
+	if v.path == "" {
+		return out, nil
 	}
 	n, err := notes.Of(v.path)
 	if err != nil {
@@ -155,6 +159,7 @@ func (c *viewControl) SaveNotes(_ context.Context, s tui.Source, n tui.Notes) er
 	if v.path == "" {
 		return tui.ErrNotHere
 	}
+	v.dropDifferences(n)
 	old, err := notes.Of(v.path)
 	if err != nil {
 		return err

@@ -33,6 +33,10 @@ type viewSource struct {
 	flows flowCache
 	mu    sync.Mutex
 	state *tui.Snapshot // of the view's newest state that was asked for
+
+	replay *replayScreen   // that it is part of; nil for none
+	quiet  context.Context // ends when it becomes part of a replay; made when somebody asks
+	wake   func()          // ends quiet
 }
 
 // decodeAs is what -d says.
@@ -64,15 +68,6 @@ func (s *viewSource) close() error {
 		return s.capture.Close()
 	}
 	return nil
-}
-
-// Snapshot implements tui.Source.
-func (s *viewSource) Snapshot() *tui.Snapshot { return s.of(s.view.Snapshot()) }
-
-// Changed implements tui.Source.
-func (s *viewSource) Changed(ctx context.Context, version uint64) (*tui.Snapshot, error) {
-	state, err := s.view.Changed(ctx, version)
-	return s.of(state), err
 }
 
 // manyPackets is where a view's rows begin to be most of the memory.

@@ -1,0 +1,244 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kballard/go-shellquote"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"tundump/tui/paint"
+)
+
+// Flag is one that a replay takes.
+type Flag struct{ Name, Value, Doc string }
+
+// replayWay is one way of playing, with the words that ask for it.
+type replayWay struct {
+	words, doc string
+	whole      bool // it is for whole captures
+}
+
+var replayWays = []replayWay{
+	{"--netstack", "into a user-space stack with services of its own", false},
+	{"--to HOST:PORT --flows", "as the client, against a live server", false},
+	{"--listen 127.0.0.1:8890 --once", "as the recorded server, to a live client", true},
+	{"--tun", "what the client sent, into a TUN device; needs root", false},
+	{"--tun --dir s2c", "what the server sent, into one; needs root", false},
+}
+
+// replayOpen is what a way leaves to be filled in.
+const replayOpen = "HOST:PORT"
+
+// pickReplay asks what to play, then how.
+func (m *Model) pickReplay() {
+	s := m.scr()
+	if m.here("replay") == nil {
+		return
+	}
+	p := &picker{title: "Play again", hint: "what is to be sent"}
+	add := func(label, filter string) {
+		doc := safe(filter)
+		if filter != "" {
+			filter = shellquote.Join("-Y", filter)
+		} else {
+			doc = strings.TrimSpace(thousands(int64(s.snap.Packets.Len())) + " packets of both sides")
+		}
+		p.choices = append(p.choices, choice{label, "", doc, plainly(func(m *Model) { m.pickWay(label, filter) }), "", false})
+	}
+	for _, c := range s.atCursor() {
+		add(c.label, c.filter)
+	}
+	if s.text != "" {
+		add("what the filter shows", s.text)
+	}
+	if marked := s.markedFilter(); marked != "" {
+		add("what is marked", marked)
+	}
+	add("the whole capture", "")
+	m.pick(p)
+}
+
+// part is a part of a capture that belongs together.
+type part struct{ label, filter string }
+
+// atCursor is what the row at the cursor belongs to.
+func (s *screen) atCursor() (list []part) {
+	add := func(label, filter string) {
+		if filter != "" {
+			list = append(list, part{label, filter})
+		}
+	}
+	tunnel := func(n uint32) string {
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf("tunnel.stream == %d", n)
+	}
+	switch r := s.rows(); {
+	case r != nil && r.tree.Detail() != nil:
+		d := r.tree.Detail()
+		add("this flow", d.Flow)
+		add("this connection", d.Connection)
+		add("this tunnel", d.Tunnel)
+	case s.view == flowsView:
+		if f := s.flows.current(); f != nil {
+			add("this flow", f.filter())
+			add("this tunnel", tunnel(f.Tunnel))
+		}
+	case s.view == tunnelsView:
+		if t := s.tunnels.current(); t != nil {
+			add("this tunnel", tunnel(t.Number))
+		}
+	case s.view == findingsView:
+		if f := s.findings.current(); f != nil {
+			add("this finding", f.Filter)
+		}
+	}
+	return list
+}
+
+// markedFilter is what the marked rows pass, "" if there are none.
+func (s *screen) markedFilter() string {
+	var parts []string
+	for l, field := range [...]string{Messages: "tunnel.msg", Packets: "frame.number"} {
+		var numbers []string
+		of := s.notes.Of(List(l))
+		for _, n := range slices.Sorted(maps.Keys(of)) {
+			if of[n].Marked {
+				numbers = append(numbers, strconv.FormatInt(n, 10))
+			}
+		}
+		if len(numbers) > 0 {
+			parts = append(parts, field+" in {"+strings.Join(numbers, ", ")+"}")
+		}
+	}
+	return strings.Join(parts, " || ")
+}
+
+// pickWay asks how to play what label names and the words select.
+func (m *Model) pickWay(label, selection string) {
+	p := &picker{title: "Play " + label, hint: "the words can be changed", full: true}
+	for _, w := range replayWays {
+		if w.whole && selection != "" {
+			continue
+		}
+		p.choices = append(p.choices, choice{w.words, "", w.doc, plainly(func(m *Model) {
+			m.askReplay(strings.TrimSpace(w.words+" "+selection), nil)
+		}), "", false})
+	}
+	m.pick(p)
+}
+
+// askReplay has the words of the command line changed; wrong is what is wrong
+// with them.
+func (m *Model) askReplay(text string, wrong error) {
+	s := m.scr()
+	p := newPrompt("replay", text, func(m *Model, text string) tea.Cmd {
+		words, err := shellquote.Split(text)
+		if err != nil {
+			m.fail("replay", err)
+			return nil
+		}
+		m.replays = append(slices.DeleteFunc(m.replays, func(h string) bool { return h == text }), text)
+		return m.prepareReplay(s, text, words)
+	})
+	if before, after, open := strings.Cut(text, replayOpen); open {
+		p.input.SetValue(before + after)
+		p.input.SetCursor(len([]rune(before)))
+	}
+	p.top = true
+	p.history = m.replays
+	p.complete = m.completeReplay
+	p.check = func(text string) verdict {
+		if _, err := shellquote.Split(text); err != nil {
+			return verdict{style: paint.Bad, wrong: true, col: -1, text: err.Error()}
+		}
+		return verdict{col: -1}
+	}
+	p.hint = func() string { return "as tundump replay; nothing is sent yet" }
+	m.ask(p)
+	if wrong != nil {
+		p.judged = verdict{style: paint.Bad, col: -1, text: wrong.Error()}
+	}
+}
+
+// completeReplay completes the name of a flag.
+func (m *Model) completeReplay(text string, at int) (from, to int, list []completion) {
+	from = strings.LastIndexByte(text[:at], ' ') + 1
+	if word := text[from:at]; strings.HasPrefix(word, "-") {
+		for _, f := range m.opt.ReplayFlags {
+			if strings.HasPrefix(f.Name, word) && f.Name != word {
+				list = append(list, completion{f.Name, f.Value, f.Doc})
+			}
+		}
+	}
+	return from, at, list
+}
+
+// prepareReplay has the replay made ready. What is wrong with the words is said
+// where they can be changed.
+func (m *Model) prepareReplay(s *screen, text string, words []string) tea.Cmd {
+	control := m.control
+	return m.run(s, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+		r, err := control.Replay(ctx, s.src, words)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return func(m *Model) tea.Cmd {
+			if err == nil {
+				m.confirmReplay(s, r)
+				return nil
+			}
+			if m.prompt == nil && m.picker == nil && m.scr() == s {
+				m.askReplay(text, err)
+			} else {
+				m.fail("replay", err)
+			}
+			return nil
+		}, nil
+	})
+}
+
+// confirmReplay says what would be sent where, and asks whether it is to be.
+func (m *Model) confirmReplay(s *screen, r Replay) {
+	leave := func(m *Model) tea.Cmd {
+		m.say(paint.Caution, "replay: nothing was sent")
+		return func() tea.Msg { r.Close(); return nil }
+	}
+	p := &picker{title: "Nothing is sent yet", hint: "enter sends, esc leaves it", full: true, wide: len("leave it")}
+	room := max(min(m.w-4, maxPicker)-p.wide-7, 20)
+	first := true
+	for _, line := range r.Announcement() {
+		for _, l := range wrap(line, room) {
+			c := choice{doc: l, more: true}
+			if first {
+				c = choice{label: "send", doc: l, do: func(m *Model) tea.Cmd { return m.startReplay(s, r) }}
+			}
+			first = false
+			p.choices = append(p.choices, c)
+		}
+	}
+	p.choices = append(p.choices, choice{label: "leave it", do: leave})
+	p.cancel = leave
+	m.pick(p)
+}
+
+// startReplay has it begin, and shows what comes of it.
+func (m *Model) startReplay(s *screen, r Replay) tea.Cmd {
+	return m.run(s, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+		src, err := r.Start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return func(m *Model) tea.Cmd {
+			m.again(s) // it is the recording now
+			return m.beside(src)
+		}, nil
+	})
+}
