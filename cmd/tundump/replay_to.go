@@ -26,7 +26,7 @@ type serverFlags struct {
 
 func (s *serverFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&s.to, "to", "", "play the client's side against the server at this address, `HOST:PORT` or bonjour:NAME")
-	fl.BoolVar(&s.flows, "flows", false, "with --to: open the recorded TCP connections again, those of app proxies among them, say what the client said, and compare what comes byte for byte")
+	fl.BoolVar(&s.flows, "flows", false, "with --to: open the recorded TCP connections again, those of app proxies among them (with -Y, those of which something passes), say what the client said, and compare what comes byte for byte")
 	fl.DurationVar(&s.timeout, "timeout", 10*time.Second, "with --to: how long to wait for a connection, and for the answer to Open")
 }
 
