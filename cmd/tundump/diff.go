@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tundump/capture/sniff"
 	"tundump/replay"
 )
 
@@ -65,8 +64,12 @@ func (f *diffFlags) run(cmd *cobra.Command, a, b string) (err error) {
 		}
 	}
 	var sources [2]rowsOf
+	o, err := f.source.options()
+	if err != nil {
+		return err
+	}
 	for i, file := range [...]string{a, b} {
-		c, err := f.open(cmd, file)
+		c, err := openWhole(cmd, file, o)
 		if err != nil {
 			return err
 		}
@@ -89,30 +92,6 @@ func (f *diffFlags) run(cmd *cobra.Command, a, b string) (err error) {
 		err = errors.Join(fmt.Errorf("diff: %s", count(r.Total, "difference")), err)
 	}
 	return err
-}
-
-// open reads a whole capture.
-func (f *diffFlags) open(cmd *cobra.Command, file string) (*sniff.Capture, error) {
-	o, err := f.source.options()
-	if err != nil {
-		return nil, err
-	}
-	c, err := sniff.Open(file, o)
-	if err != nil {
-		return nil, usage(err)
-	}
-	select {
-	case <-c.Store().Done():
-	case <-cmd.Context().Done():
-		return nil, errors.Join(errors.New("diff: interrupted"), c.Close())
-	}
-	for _, w := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
-	}
-	if err := c.Err(); err != nil {
-		return nil, errors.Join(usage(err), c.Close())
-	}
-	return c, nil
 }
 
 // metric is one line of what is counted.

@@ -117,12 +117,7 @@ func (f *exportFlags) run(cmd *cobra.Command, file string) error {
 	if cerr := e.Close(); err == nil {
 		err = cerr
 	}
-	if cerr := c.Err(); cerr != nil && (err == nil || errors.Is(cerr, err)) {
-		err = usage(cerr)
-	}
-	for _, w := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
-	}
+	err = passed(cmd, c, err)
 	f.report(cmd, e.Stats(), err)
 	return errors.Join(err, c.Close())
 }

@@ -83,12 +83,7 @@ func (f *followFlags) run(cmd *cobra.Command, file string) error {
 	if ferr := w.close(); err == nil {
 		err = ferr
 	}
-	if cerr := c.Err(); cerr != nil && (err == nil || errors.Is(cerr, err)) {
-		err = usage(cerr)
-	}
-	for _, warning := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(warning))
-	}
+	err = passed(cmd, c, err)
 	if err == nil && !w.begun && cmd.Context().Err() == nil {
 		err = fmt.Errorf("follow: there is no %s in %s", what, file)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -86,12 +85,7 @@ func readFile(cmd *cobra.Command, path string, o sniff.Options, p *output.Printe
 	s := session.New(st)
 	err = pass(cmd.Context(), s, st, p)
 	sum = s.Seen()
-	if cerr := c.Err(); cerr != nil && (err == nil || errors.Is(cerr, err)) {
-		err = usage(cerr) // it is no capture, or has no tunnel
-	}
-	for _, w := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
-	}
+	err = passed(cmd, c, err)
 	if l := st.Losses(); l != (pcapng.Losses{}) && !c.Foreign() {
 		lost = &l
 	}

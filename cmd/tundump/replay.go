@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"tundump/capture/sniff"
 	"tundump/capture/store"
 	"tundump/decode"
 	"tundump/decode/rewrite"
@@ -201,14 +200,15 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err := f.check(p); err != nil {
 		return err
 	}
-	c, o, err := f.open(cmd.Context(), file)
+	o, err := f.source.options()
+	if err != nil {
+		return err
+	}
+	c, err := openWhole(cmd, file, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	for _, w := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
-	}
 	p.rows = allRows(c.Store())
 	if p.stage = (printed{cmd.ErrOrStderr()}); held != nil {
 		p.stage = &ownScreen{printed{held}, held, file, c, o}
@@ -275,27 +275,6 @@ func (f *replayFlags) check(p *played) (err error) {
 	err = f.tun.check("replay")
 	f.tun.mtu = mtu
 	return err
-}
-
-// open reads the whole capture.
-func (f *replayFlags) open(ctx context.Context, file string) (*sniff.Capture, sniff.Options, error) {
-	o, err := f.source.options()
-	if err != nil {
-		return nil, o, err
-	}
-	c, err := sniff.Open(file, o)
-	if err != nil {
-		return nil, o, usage(err)
-	}
-	select {
-	case <-c.Store().Done():
-	case <-ctx.Done():
-		return nil, o, errors.Join(errors.New("replay: interrupted before anything was sent"), c.Close())
-	}
-	if err := c.Err(); err != nil {
-		return nil, o, errors.Join(usage(err), c.Close())
-	}
-	return c, o, nil
 }
 
 // rowsOf is the rows that a store had at one moment. It is a replay.Source.

@@ -6,45 +6,9 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"tundump/capture/sniff"
 )
-
-// sourceFlags say what is looked for in packets that others captured.
-type sourceFlags struct {
-	ports []uint
-	bare  bool
-}
-
-func (s *sourceFlags) register(f *pflag.FlagSet) {
-	f.UintSliceVar(&s.ports, "port", nil, "TCP port that carries the tunnel; repeatable; default: tunnels are found on any port by what they send")
-	f.BoolVar(&s.bare, "bare", false, "take IP packets as they are, without a tunnel around them")
-}
-
-func (s *sourceFlags) options() (sniff.Options, error) {
-	o := sniff.Options{Bare: s.bare}
-	for _, p := range s.ports {
-		if p == 0 || p > 65535 {
-			return o, usage(fmt.Errorf("--port %d: a port is a number from 1 to 65535", p))
-		}
-		o.Ports = append(o.Ports, uint16(p))
-	}
-	if o.Bare && len(o.Ports) > 0 {
-		return o, usage(errors.New("--bare takes packets without a tunnel: --port says where one is"))
-	}
-	return o, nil
-}
-
-// open opens the capture at path as the flags say.
-func (s *sourceFlags) open(path string) (*sniff.Capture, error) {
-	o, err := s.options()
-	if err != nil {
-		return nil, err
-	}
-	c, err := sniff.Open(path, o)
-	return c, usage(err)
-}
 
 // sniffFlags are those of tundump sniff.
 type sniffFlags struct {

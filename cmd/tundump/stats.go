@@ -121,14 +121,9 @@ func (f *statsFlags) count(cmd *cobra.Command, o sniff.Options, s *output.Stats)
 	}
 	pass := session.New(c.Store())
 	err = s.Count(cmd.Context(), pass)
-	if cerr := c.Err(); cerr != nil && (err == nil || errors.Is(cerr, err)) {
-		err = usage(cerr)
-	}
+	err = passed(cmd, c, err)
 	if cmd.Context().Err() != nil {
 		err = nil // what was counted until then is printed
-	}
-	for _, w := range c.Warnings() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "tundump: warning: %s\n", safe(w))
 	}
 	if !f.quiet && err == nil {
 		writeSummary(cmd.ErrOrStderr(), pass.Seen(), nil)
