@@ -29,7 +29,8 @@ type Difference struct {
 	// messages if Message is set; 0 if there is none.
 	Request, Answer int64
 	Message         bool
-	Loop            int // from 1
+	Loop            int   // from 1
+	Came            int64 // Item.Number of what came, 0 if that is not known
 	// Recorded and Live are one line each that says what was recorded and what
 	// came, "" if nothing did.
 	Recorded, Live string
@@ -276,4 +277,22 @@ func (c *Comparer) line(it Item, dir decode.Direction) string {
 	c.a.record(decode.Event{Kind: decode.Record, Dir: dir, Raw: it.Data})
 	m := &c.a.message
 	return string(packet.AppendSafe(append([]byte(m.Command.String()), ' '), m.AppendSummary(nil)))
+}
+
+// withoutAddresses is a line without who sent what it is about, and to whom.
+func withoutAddresses(line string) string {
+	if _, rest, ok := strings.Cut(line, " > "); ok {
+		_, line, _ = strings.Cut(rest, " ")
+	}
+	return line
+}
+
+// describe says in a line what an item is, and where it goes to; "" for a
+// message.
+func (c *Comparer) describe(it Item, dir decode.Direction) (to, what string) {
+	what = c.line(it, dir)
+	if it.Kind == decode.Packet && c.a.facts.Version != 0 {
+		return c.a.facts.Dst.String(), withoutAddresses(what)
+	}
+	return "", what
 }

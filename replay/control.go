@@ -14,6 +14,7 @@ type Controller struct {
 	loop    atomic.Int64
 
 	answered, different atomic.Int64
+	played              atomic.Pointer[matcher] // what is played, nil before anything is
 
 	mu     sync.Mutex
 	paused bool

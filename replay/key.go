@@ -38,6 +38,7 @@ type keyer struct {
 	parser *packet.Parser
 	dns    packet.DNSMessage
 	quoted packet.Facts
+	first  []byte // the first part of a datagram, as if it were all
 	hash   maphash.Hash
 }
 
@@ -91,7 +92,7 @@ func (k *keyer) answer(tunnel uint32, f *packet.Facts) (key, class) {
 		if len(q) == 0 {
 			return 0, noClass
 		}
-		k.parser.Facts(q, &k.quoted)
+		k.quote(q)
 		return k.request(tunnel, &k.quoted)
 	case f.Transport == packet.UDP:
 		if k.isDNS(f, true) {
@@ -100,6 +101,25 @@ func (k *keyer) answer(tunnel uint32, f *packet.Facts) (key, class) {
 		return k.tuple(udpClass, tunnel, f, true, 0), udpClass
 	}
 	return k.tuple(otherClass, tunnel, f, true, uint64(f.Proto)), otherClass
+}
+
+// quote reads what an error quotes into k.quoted. The first part of a datagram
+// stands for all of it: it has what requests are told apart by.
+func (k *keyer) quote(q []byte) {
+	f := &k.quoted
+	k.parser.Facts(q, f)
+	if !f.MF || f.FragOffset > 0 {
+		return
+	}
+	const more4, more6, header6 = 0x20, 1, 8
+	k.first = append(k.first[:0], q...)
+	switch {
+	case f.Version == 4:
+		k.first[6] &^= more4
+	case f.HdrLen >= header6: // whose fragment header is the last that was read
+		k.first[f.HdrLen-header6+3] &^= more6
+	}
+	k.parser.Facts(k.first, f)
 }
 
 // isDNS decodes a DNS message into k.dns. One without a question has nothing

@@ -19,7 +19,10 @@ type matcher struct {
 	plan  *Plan
 	begin time.Time
 	sent  []atomic.Int64 // of each step: nanoseconds since begin when it was sent, 0 if it was not
-	got   []atomic.Int64 // of each expected item: when it came, 0 if it has not
+	got   []atomic.Int64 // of each expected item: when it came, 0 if it has not, or never
+	// changed are the expected items whose answers differ.
+	changed flags
+	begun   atomic.Int64 // dialogues
 
 	mu      sync.Mutex // guards what is below
 	cursor  []int32    // of each chain: all before it have come
@@ -33,12 +36,19 @@ type matcher struct {
 	loop    int
 	rtt     histogram
 	before  histogram
-	missing int // what settle still waits for; -1 while nothing waits
+	missing int             // what settle still waits for; -1 while nothing waits
+	rows    []int64         // of each expected item: Item.Number of what came; nil as long as there is none
+	differs map[int32]int32 // of expected items, to the report's differences, from 1
+	extras  []int32         // of the report's differences, those that no expected item has
+	talks   []talked        // of each dialogue
 
 	came   chan struct{} // something that was expected has come
 	failed chan struct{} // receiving has ended
 	err    error         // why; set before failed is closed
 }
+
+// never is when something came that will not.
+const never = -1
 
 func newMatcher(p *Plan, r *Report, begin time.Time) *matcher {
 	m := &matcher{
@@ -46,7 +56,8 @@ func newMatcher(p *Plan, r *Report, begin time.Time) *matcher {
 		sent:  make([]atomic.Int64, len(p.Steps)),
 		got:   make([]atomic.Int64, len(p.Expected)),
 		keyer: newKeyer(p.seed), compare: NewComparer(p.opt.Rules), read: reader{plan: p}, report: r, missing: -1,
-		cursor: make([]int32, len(p.chains)),
+		cursor:  make([]int32, len(p.chains)),
+		changed: newFlags(len(p.Expected)), differs: make(map[int32]int32), talks: make([]talked, len(p.Dialogues)),
 		came:   make(chan struct{}, 1),
 		failed: make(chan struct{}),
 	}
@@ -179,18 +190,26 @@ func (m *matcher) surplus(at int32, class class, it Item) {
 		return
 	}
 	m.report.Extra++
-	m.report.add(Difference{Kind: Extra, Request: m.plan.Steps[ch.last].Number, Message: it.Kind != decode.Packet, Loop: m.loop, Live: m.compare.line(it, m.plan.opt.Dir.Opposite())})
+	d := Difference{Kind: Extra, Request: m.plan.Steps[ch.last].Number, Message: it.Kind != decode.Packet, Loop: m.loop, Came: it.Number}
+	d.Live = m.compare.line(it, m.plan.opt.Dir.Opposite())
+	if at := m.report.add(d); at > 0 {
+		m.extras = append(m.extras, at-1)
+	}
 }
 
 func (m *matcher) matched(i int32, it Item, sum uint64, now time.Time) {
 	e := &m.plan.Expected[i]
-	cause := &m.plan.Steps[e.Cause]
 	at := int64(now.Sub(m.begin))
-	m.got[i].Store(max(at, 1))
+	if it.Number != 0 {
+		if m.rows == nil {
+			m.rows = make([]int64, len(m.got))
+		}
+		m.rows[i] = it.Number
+	}
 	r := m.report
 	r.Answered++
 	if sent := m.sent[e.Cause].Load(); sent != 0 { // else it came before it was asked for
-		rtt, before := time.Duration(at-sent), max(0, e.At-cause.At)
+		rtt, before := time.Duration(at-sent), m.plan.recordedRTT(e)
 		m.rtt.add(rtt)
 		m.before.add(before)
 		if rtt > before+m.plan.opt.Late {
@@ -200,17 +219,17 @@ func (m *matcher) matched(i int32, it Item, sum uint64, now time.Time) {
 			m.missing--
 		}
 	}
-	if e.sum == sum && !m.plan.opt.Rules.strict() {
-		return
+	if e.sum != sum || m.plan.opt.Rules.strict() {
+		m.differ(i, e, it)
 	}
-	m.differ(e, it)
+	m.got[i].Store(max(at, 1)) // last, so that nobody sees it without what is different
 }
 
 // differ compares what came with what was recorded.
-func (m *matcher) differ(e *Expected, it Item) {
+func (m *matcher) differ(i int32, e *Expected, it Item) {
 	recorded, err := m.read.recorded(e)
 	r := m.report
-	d := Difference{Kind: Changed, Request: m.plan.Steps[e.Cause].Number, Answer: e.Number, Message: it.Kind != decode.Packet, Loop: m.loop}
+	d := Difference{Kind: Changed, Request: m.plan.Steps[e.Cause].Number, Answer: e.Number, Message: it.Kind != decode.Packet, Loop: m.loop, Came: it.Number}
 	dir := m.plan.opt.Dir.Opposite()
 	switch {
 	case err != nil:
@@ -228,7 +247,15 @@ func (m *matcher) differ(e *Expected, it Item) {
 	if err == nil {
 		d.Recorded = m.compare.line(recorded, dir)
 	}
-	r.add(d)
+	m.changed.set(i)
+	m.keep(i, d)
+}
+
+// keep adds a difference to the report, as that of an expected item.
+func (m *matcher) keep(i int32, d Difference) {
+	if at := m.report.add(d); at > 0 {
+		m.differs[i] = at
+	}
 }
 
 // start forgets what was sent and came, for another loop.
@@ -242,6 +269,9 @@ func (m *matcher) start(loop int) {
 	for i := range m.got {
 		m.got[i].Store(0)
 	}
+	m.changed.clear()
+	m.begun.Store(0)
+	clear(m.talks)
 	for i := range m.cursor {
 		m.cursor[i] = m.plan.chains[i].head
 	}
@@ -282,7 +312,7 @@ func (m *matcher) finish() {
 			continue
 		}
 		r.Unanswered++
-		m.got[i].Store(1) // what comes now is too late for this loop
+		m.got[i].Store(never) // what comes now is too late for this loop
 		d := Difference{Kind: Unanswered, Request: m.plan.Steps[e.Cause].Number, Answer: e.Number, Message: e.Index < 0, Loop: m.loop}
 		if r.Total < maxDifferences {
 			if it, err := m.read.recorded(e); err == nil {
@@ -290,6 +320,6 @@ func (m *matcher) finish() {
 				d.Recorded = m.compare.line(it, dir)
 			}
 		}
-		r.add(d)
+		m.keep(int32(i), d)
 	}
 }

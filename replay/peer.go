@@ -14,6 +14,7 @@ type Item struct {
 	Tunnel uint32      // of the recording; 0 from a peer that knows of none
 	Step   int         // in the plan; of no meaning in what is received
 	Data   []byte      // the IP packet, or the whole record
+	Number int64       // of what is received: what the peer calls it, see DevicePeer.Tap; 0 for nothing
 }
 
 // Peer is what a plan is played against. Send is called by one goroutine and
@@ -41,8 +42,9 @@ type Restarter interface{ Restart() }
 type DevicePeer struct {
 	Device Device
 	// Tap, if set, is told of every packet that is handed over and that came;
-	// from two goroutines, and must not keep them.
-	Tap func(sent bool, pkts [][]byte)
+	// from two goroutines, and must not keep them. It may number them: the
+	// first is number first, and those that follow one more each; 0 is none.
+	Tap func(sent bool, pkts [][]byte) (first int64)
 	// Senders are the addresses that packets come from. A device that is a
 	// [Forgetter] forgets them between one loop and the next, so that the same
 	// connections can be opened again.
@@ -84,12 +86,13 @@ func (d *DevicePeer) Send(items []Item) (int, error) {
 }
 
 // told taps a packet that is too large for the device, and what its sender is
-// told by the device's end.
-func (d *DevicePeer) told(pkt, answer []byte) {
-	if d.Tap != nil {
-		d.Tap(true, [][]byte{pkt})
-		d.Tap(false, [][]byte{answer})
+// told by the device's end, whose number it returns.
+func (d *DevicePeer) told(pkt, answer []byte) int64 {
+	if d.Tap == nil {
+		return 0
 	}
+	d.Tap(true, [][]byte{pkt})
+	return d.Tap(false, [][]byte{answer})
 }
 
 // Receive implements [Peer].
@@ -109,8 +112,13 @@ func (d *DevicePeer) Receive(items []Item) (int, error) {
 	if d.Resets {
 		d.opened.see(d.in)
 	}
-	if d.Tap != nil {
-		d.Tap(false, d.in)
+	if d.Tap == nil {
+		return n, nil
+	}
+	if first := d.Tap(false, d.in); first > 0 {
+		for i := range n {
+			items[i].Number = first + int64(i)
+		}
 	}
 	return n, nil
 }

@@ -24,6 +24,7 @@ func Play(ctx context.Context, p *Plan, peer Peer) (Report, error) {
 	runtime.GC() // what compiling left over is not collected while packets are due
 	begin := time.Now()
 	m := newMatcher(p, &r, begin)
+	p.Control.played.Store(m)
 	go m.receive(peer)
 	s := &sender{plan: p, peer: peer, match: m, report: &r, begin: begin, feed: feed{plan: p}, refused: peer.Refused()}
 	s.feed.read.plan = p
@@ -322,18 +323,21 @@ func (s *sender) send(due time.Time) error {
 
 // teller is a Peer that wants to know what the sender of a packet was told
 // instead of it.
-type teller interface{ told(pkt, answer []byte) }
+type teller interface {
+	told(pkt, answer []byte) int64
+}
 
 // tooBig has the sender of a packet know that it does not fit.
 func (s *sender) tooBig(it Item, now time.Time) {
 	step := &s.plan.Steps[it.Step]
 	s.match.sent[it.Step].Store(max(1, int64(now.Sub(s.begin))))
 	if answer, ok := s.plan.opt.TooBig(nil, it.Data, s.plan.opt.MTU); ok {
+		back := Item{Kind: decode.Packet, Tunnel: it.Tunnel, Data: answer}
 		if t, ok := s.peer.(teller); ok {
-			t.told(it.Data, answer)
+			back.Number = t.told(it.Data, answer)
 		}
 		s.report.TooBig++
-		s.match.take([]Item{{Kind: decode.Packet, Tunnel: it.Tunnel, Data: answer}}, time.Now())
+		s.match.take([]Item{back}, time.Now())
 	}
 	s.last = now
 	s.clock.done(s.clock.due(step.At), len(it.Data))

@@ -55,7 +55,7 @@ func playFlows(ctx context.Context, p *Plan, peer Peer, m *matcher) (wait func()
 			f.order[i] = i
 		}
 		slices.SortFunc(f.order, func(a, b int) int { return cmp.Compare(p.Dialogues[a].End, p.Dialogues[b].End) })
-		for i, d := range p.Dialogues {
+		for i := range p.Dialogues {
 			if !f.due(ctx, i, begin) {
 				return
 			}
@@ -66,7 +66,7 @@ func playFlows(ctx context.Context, p *Plan, peer Peer, m *matcher) (wait func()
 			}
 			wg.Go(func() {
 				defer func() { close(f.ended[i]); <-slots }()
-				f.play(ctx, d, begin)
+				f.play(ctx, i, begin)
 			})
 		}
 	})
@@ -114,9 +114,15 @@ func (f *flowPlayer) until(ctx context.Context, at time.Duration, begin time.Tim
 	}
 }
 
-// play plays one dialogue and reports what came of it.
-func (f *flowPlayer) play(ctx context.Context, d *Dialogue, begin time.Time) {
-	t := &talk{flowPlayer: f, dialogue: d, want: d.Payload[decode.ServerToClient], got: make(chan struct{}, 1)}
+// play plays dialogue i and reports what came of it.
+func (f *flowPlayer) play(ctx context.Context, i int, begin time.Time) {
+	d := f.plan.Dialogues[i]
+	m := f.match
+	m.mu.Lock()
+	m.talks[i].begun = time.Now()
+	m.mu.Unlock()
+	m.begun.Add(1)
+	t := &talk{flowPlayer: f, number: i, dialogue: d, want: d.Payload[decode.ServerToClient], got: make(chan struct{}, 1)}
 	conn, err := f.dialer.DialFlow(ctx, d)
 	if err == nil {
 		t.hold(ctx, conn, begin)
@@ -130,6 +136,7 @@ func (f *flowPlayer) play(ctx context.Context, d *Dialogue, begin time.Time) {
 // talk is a dialogue that takes place.
 type talk struct {
 	*flowPlayer
+	number   int // of the dialogue
 	dialogue *Dialogue
 	want     []byte
 	got      chan struct{} // something came
@@ -282,9 +289,11 @@ func (t *talk) report(dial error) {
 	r.Flows++
 	r.FlowBytes[0] += t.sent
 	r.FlowBytes[1] += t.have
+	kept := &m.talks[t.number]
+	kept.over, kept.took, kept.bytes = true, time.Since(kept.begun), [2]int64{t.sent, t.have}
 	switch {
 	case len(diff.Fields) > 0 || diff.Kind == Unanswered:
-		r.add(diff)
+		kept.kind, kept.difference = diff.Kind, r.add(diff)
 	default:
 		r.FlowsSame++
 	}

@@ -11,6 +11,7 @@ import (
 // one goroutine.
 type reader struct {
 	plan    *Plan
+	source  Source // nil: the plan's
 	row     int32
 	read    bool // event is that of row
 	event   decode.Event
@@ -79,7 +80,11 @@ func (r *reader) rewrite(dst, b []byte, index int32, dir decode.Direction) []byt
 func (r *reader) at(row, index int32) ([]byte, error) {
 	if !r.read || r.row != row {
 		r.read = false
-		ev, err := r.plan.source.At(int(row), r.buf)
+		src := r.source
+		if src == nil {
+			src = r.plan.source
+		}
+		ev, err := src.At(int(row), r.buf)
 		if err != nil {
 			return nil, fmt.Errorf("replay: row %d: %w", row, err)
 		}

@@ -51,11 +51,14 @@ func (r *Report) Same() bool {
 // maxDifferences is how many differences a report keeps.
 const maxDifferences = 1000
 
-func (r *Report) add(d Difference) {
+// add returns where the difference is kept, from 1; 0 if it is not.
+func (r *Report) add(d Difference) int32 {
 	r.Total++
-	if len(r.Differences) < maxDifferences {
-		r.Differences = append(r.Differences, d)
+	if len(r.Differences) == maxDifferences {
+		return 0
 	}
+	r.Differences = append(r.Differences, d)
+	return int32(len(r.Differences))
 }
 
 // Quantiles are of many durations.

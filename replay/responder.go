@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"tundump/decode"
 	"tundump/decode/packet"
@@ -20,8 +21,10 @@ type Responder struct {
 	plan    *Plan
 	answers map[int32][]int32 // by step, the expected items
 	streams map[string][]*recordedStream
-	flows   *Responder // to datagrams of app-proxy flows; nil in itself
-	message bool       // its packets stand for messages
+	flows   *Responder        // to datagrams of app-proxy flows; nil in itself
+	message bool              // its packets stand for messages
+	all     []*recordedStream // as the plan has them
+	others  *strangers        // shared with flows
 
 	talking sync.WaitGroup // connections that are played
 
@@ -35,13 +38,21 @@ type Responder struct {
 	facts   packet.Facts
 	step    []byte
 	strange map[string]bool // what was reported as unmatched
-	report  Report
+	// differed is of each step that was asked for otherwise the last such time,
+	// of as many as a report has.
+	differed map[int32]*Difference
+	report   Report
 }
 
 // recordedStream is a connection that a client may open again.
 type recordedStream struct {
-	dialogue *Dialogue
-	used     bool
+	dialogue   *Dialogue
+	used       bool
+	begun      time.Time
+	over       bool
+	took       time.Duration
+	bytes      [2]int64
+	difference *Difference // nil for none
 }
 
 // maxStrange bounds how many unmatched requests are told apart.
@@ -59,7 +70,7 @@ func NewResponder(src Source, o Options) (*Responder, error) {
 	if r.flows, err = newResponder(&datagrams{Source: src}, plan); err != nil {
 		return nil, err
 	}
-	r.flows.message = true
+	r.flows.message, r.flows.others = true, r.others
 	return r, nil
 }
 
@@ -76,6 +87,7 @@ func newResponder(src Source, o Options) (*Responder, error) {
 		plan: plan, answers: make(map[int32][]int32), streams: make(map[string][]*recordedStream),
 		asked: make([]bool, len(plan.Steps)), keyer: newKeyer(plan.seed), compare: NewComparer(plan.opt.Rules),
 		read: reader{plan: plan}, again: reader{plan: plan}, strange: make(map[string]bool),
+		others: new(strangers), differed: make(map[int32]*Difference),
 	}
 	r.keyer.loose, r.fit.parser = true, packet.NewParser()
 	for i := range plan.Expected {
@@ -83,8 +95,8 @@ func newResponder(src Source, o Options) (*Responder, error) {
 		r.answers[cause] = append(r.answers[cause], int32(i))
 	}
 	for _, d := range plan.Dialogues {
-		k := streamKey(d.Host, d.Port)
-		r.streams[k] = append(r.streams[k], &recordedStream{dialogue: d})
+		k, s := streamKey(d.Host, d.Port), &recordedStream{dialogue: d}
+		r.streams[k], r.all = append(r.streams[k], s), append(r.all, s)
 	}
 	return r, nil
 }
@@ -180,6 +192,9 @@ func (r *Responder) differs(step int32, request Item, pkt []byte) {
 		d.Request, d.Message = r.read.event.Number, true
 	}
 	d.Recorded, d.Live = r.compare.line(request, decode.ClientToServer), r.compare.line(it, decode.ClientToServer)
+	if len(r.differed) < maxDifferences || r.differed[step] != nil {
+		r.differed[step] = &d
+	}
 	r.report.add(d)
 }
 
@@ -196,7 +211,9 @@ func (r *Responder) strangers(line string, message bool) {
 		r.strange[line] = true
 	}
 	r.report.Extra++
-	r.report.add(Difference{Kind: Extra, Message: message, Loop: 1, Live: line})
+	d := Difference{Kind: Extra, Message: message, Loop: 1, Live: line}
+	r.others.add(d)
+	r.report.add(d)
 }
 
 // Unmatched notes a connection that the recording does not have.

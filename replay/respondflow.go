@@ -101,7 +101,7 @@ func (r *Responder) converse(conn *half, list []*recordedStream) {
 	conn.Close()
 	<-done
 	if s != nil {
-		h.conclude(s.dialogue)
+		h.conclude(s)
 	}
 }
 
@@ -214,7 +214,7 @@ func (h *hearing) find(list []*recordedStream, last bool) (found *recordedStream
 			}
 			n, opening := common(h.first, d.Payload[decode.ClientToServer]), d.opening()
 			if n >= opening {
-				s.used = true
+				s.use()
 				return s
 			}
 			if n > agreed {
@@ -225,9 +225,12 @@ func (h *hearing) find(list []*recordedStream, last bool) (found *recordedStream
 	if !last || found == nil {
 		return nil
 	}
-	found.used = true
+	found.use()
 	return found
 }
+
+// use notes that a client has opened it; of several the last counts.
+func (s *recordedStream) use() { s.used, s.begun, s.over = true, time.Now(), false }
 
 // opening is how much the client says before the server says anything.
 func (d *Dialogue) opening() int {
@@ -286,18 +289,20 @@ func (h *hearing) speak(conn *half, d *Dialogue) {
 }
 
 // conclude reports how the client's side was.
-func (h *hearing) conclude(d *Dialogue) {
-	r := h.r
+func (h *hearing) conclude(s *recordedStream) {
+	r, d := h.r, s.dialogue
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rep := &r.report
 	rep.Flows++
 	rep.FlowBytes[0] += h.have
 	rep.FlowBytes[1] += h.sent
+	s.over, s.took, s.bytes = true, time.Since(s.begun), [2]int64{h.have, h.sent}
 	fields := h.fields(payloadNames[decode.ClientToServer], "the end")
 	if len(fields) == 0 || r.plan.opt.Rules.ignores(payloadNames[decode.ClientToServer]) {
 		rep.FlowsSame++
 		return
 	}
-	rep.add(Difference{Kind: Changed, Request: d.Number, Message: d.Message, Loop: 1, Recorded: d.line, Live: d.line, Fields: fields})
+	s.difference = &Difference{Kind: Changed, Request: d.Number, Message: d.Message, Loop: 1, Recorded: d.line, Live: d.line, Fields: fields}
+	rep.add(*s.difference)
 }

@@ -99,7 +99,7 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 	}
 	return p.shown(cmd, tap, func(ctx context.Context) (replay.Report, error) {
 		begin := time.Now()
-		err := f.serveRecorded(ctx, cmd, p, recorded, conf, ln, tap.packets)
+		err := f.serveRecorded(ctx, cmd, p, recorded, conf, ln, tap)
 		recorded.Wait()
 		report := recorded.Report()
 		report.Elapsed = time.Since(begin)
@@ -109,7 +109,7 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 
 // serveRecorded serves until an interrupt, or with --once the first client's
 // end.
-func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *played, recorded *replay.Responder, conf *peer.Configuration, ln net.Listener, tap func(bool, [][]byte)) error {
+func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *played, recorded *replay.Responder, conf *peer.Configuration, ln net.Listener, tap *replayTap) error {
 	next := f.client.next()
 	stack, err := netstack.New(netstack.Config{
 		MTU: 1500, Flows: 1 << 16, FlowsPerSource: 1 << 16, Logger: p.log,
@@ -120,7 +120,7 @@ func (f *replayFlags) serveRecorded(ctx context.Context, cmd *cobra.Command, p *
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	dev := &replay.ResponderDevice{Responder: recorded, Stack: stack, Unmatched: f.client.what, Tap: tap}
+	dev := &replay.ResponderDevice{Responder: recorded, Stack: stack, Unmatched: f.client.what, Tap: func(sent bool, pkts [][]byte) { tap.packets(sent, pkts) }}
 	dev.Start()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

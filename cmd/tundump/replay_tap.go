@@ -70,11 +70,13 @@ type replayTap struct {
 	received atomic.Int64
 	finished bool
 
-	mu sync.Mutex // keeps the rows in order of time
+	mu     sync.Mutex // keeps the rows in order of time
+	number int64      // of the newest packet in the capture, below 0 if that is not known
 }
 
-// packets takes packets that were sent, or that came.
-func (t *replayTap) packets(sent bool, pkts [][]byte) {
+// packets takes packets that were sent, or that came. It returns the number
+// that the first of them has in the capture, 0 if that is not known.
+func (t *replayTap) packets(sent bool, pkts [][]byte) (first int64) {
 	if sent {
 		t.sent.Add(int64(len(pkts)))
 		for _, p := range pkts {
@@ -84,7 +86,7 @@ func (t *replayTap) packets(sent bool, pkts [][]byte) {
 		t.received.Add(int64(len(pkts)))
 	}
 	if t.recorder == nil || t.wire != nil {
-		return
+		return 0
 	}
 	dir := t.dir
 	if !sent {
@@ -106,6 +108,12 @@ func (t *replayTap) packets(sent bool, pkts [][]byte) {
 		b.Events = append(b.Events, decode.Event{Kind: decode.Packet, Dir: dir, Time: now, Raw: buf[n:len(buf):len(buf)]})
 	}
 	t.recorder.Offer(b)
+	if t.number < 0 || t.recorder.Stats().Dropped != [2]int64{} { // it was paused
+		t.number = -1
+		return 0
+	}
+	t.number += int64(len(pkts))
+	return t.number - int64(len(pkts)) + 1
 }
 
 // finish ends the recording, which can still be read.
