@@ -72,7 +72,7 @@ type compiler struct {
 	tunnels map[uint32]int
 	kept    int64 // bytes in memory
 	arena   []byte
-	apps    map[flowKey]bool // app-proxy connections, and whether they are dialogues
+	apps    map[flowKey]app // connections of app proxies
 	// seen, if set, is told of all that is asked and answered; for Diff.
 	seen func(it Item, dir decode.Direction, at time.Duration, number int64, k key, c class, sum uint64)
 }
@@ -83,7 +83,7 @@ func newCompiler(src Source, o Options) *compiler {
 		Plan:    &Plan{Control: newController(), Dests: make(map[netip.Addr]int64), Sources: make(map[netip.Addr]int64), source: src, opt: o, seed: seed, keys: make(map[key]int32)},
 		keyer:   newKeyer(seed),
 		tunnels: make(map[uint32]int),
-		apps:    make(map[flowKey]bool),
+		apps:    make(map[flowKey]app),
 	}
 	c.keyer.loose = o.loose
 	c.choose = newChooser(&o, c.keyer.parser)
@@ -158,8 +158,8 @@ func (c *compiler) record(i int32, ev decode.Event, played bool) error {
 		c.configured(ev)
 	}
 	if m.Command != decode.Packets {
-		if !played || !c.opt.Messages || c.opt.loose && m.Command == decode.Data {
-			return nil // Diff compares what flows carry as a whole
+		if !played || !c.opt.Messages || c.opt.loose && ofFlow(m.Command) {
+			return nil
 		}
 		return c.other(i, ev)
 	}
@@ -285,7 +285,7 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 	if whole := c.join(i, index, ev); whole != nil {
 		asked = whole
 	}
-	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, After: -1, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
 	k, class := c.keyer.request(c.keyTunnel(ev), &c.facts)
 	c.tell(decode.Packet, ev, asked, c.number, k, class)
 	for n, part := range parts {

@@ -125,6 +125,10 @@ type Step struct {
 	// Wait is the expected item that came last before this step, -1 if none:
 	// Pace.Answer waits for it.
 	Wait int32
+	// After is the expected item without which it makes no sense at any pace,
+	// -1 if there is none: an app-proxy connection takes data once it is open,
+	// and brings no more once it is closed.
+	After int32
 	// Answer is the first expected item that this step asks for, -1 if none.
 	Answer int32
 	Tunnel uint32

@@ -240,21 +240,24 @@ func (s *sender) wait(ctx context.Context) (time.Time, bool) {
 	}
 	due := s.clock.due(step.At)
 	if s.clock.pace.Answer && step.Wait >= 0 {
-		return due, s.answered(ctx, step.Wait)
+		return due, s.answered(ctx, step.Wait, s.plan.opt.Wait)
 	}
-	if due.IsZero() {
+	if !due.IsZero() && !s.waiter.until(ctx, due, s.plan.Control.wake, s.match.failed) {
+		return due, false
+	}
+	if step.After < 0 {
 		return due, true
 	}
-	return due, s.waiter.until(ctx, due, s.plan.Control.wake, s.match.failed)
+	asked := s.begin.Add(time.Duration(s.match.sent[s.plan.Expected[step.After].Cause].Load()))
+	return due, s.answered(ctx, step.After, s.plan.opt.Wait-time.Since(asked))
 }
 
-// answered waits until expected item i has come, or so long that it counts as
-// unanswered.
-func (s *sender) answered(ctx context.Context, i int32) bool {
-	if s.match.sent[s.plan.Expected[i].Cause].Load() == 0 {
-		return true // it was not asked for
+// answered waits until expected item i has come, or no longer than patience.
+func (s *sender) answered(ctx context.Context, i int32, patience time.Duration) bool {
+	if s.match.got[i].Load() != 0 || patience <= 0 || s.match.sent[s.plan.Expected[i].Cause].Load() == 0 {
+		return true // or it was not asked for
 	}
-	t := time.NewTimer(s.plan.opt.Wait)
+	t := time.NewTimer(patience)
 	defer t.Stop()
 	for s.match.got[i].Load() == 0 {
 		select {
@@ -295,7 +298,7 @@ func (s *sender) send(due time.Time) error {
 	if s.first.IsZero() {
 		s.first = now
 	}
-	items = s.overdue(items, due, now)
+	items = s.ready(s.overdue(items, due, now))
 	if mtu := s.plan.opt.MTU; mtu > 0 {
 		large := slices.IndexFunc(items, func(it Item) bool { return len(it.Data) > mtu })
 		if large == 0 {
@@ -358,6 +361,16 @@ func (s *sender) overdue(items []Item, due, now time.Time) []Item {
 			}
 		}
 		ahead.done(due, len(items[n].Data))
+	}
+	return items
+}
+
+// ready returns those in front of the next one that has something to wait for.
+func (s *sender) ready(items []Item) []Item {
+	for i := 1; i < len(items); i++ {
+		if after := s.plan.Steps[items[i].Step].After; after >= 0 && s.match.got[after].Load() == 0 {
+			return items[:i]
+		}
 	}
 	return items
 }
