@@ -93,16 +93,39 @@ type Field struct {
 	// OnRequest: printed only when it is asked for by name.
 	OnRequest bool
 
-	when *condition // nil: as section.go says of its name
+	// How it is got is one of three: by get; by fact, from the packet and those
+	// inside it that have what when says, the zero Value where it does not
+	// apply; or, with neither, it is the items of its name.
 	get  func(dst []Value, r *Row) []Value
+	fact func(*packet.Facts) Value
+	when *condition // nil: not known without asking
+	at   int        // in the table
 }
 
 // Values appends the field's values in r to dst: none if it does not apply.
 func (f *Field) Values(dst []Value, r *Row) []Value {
-	if f.Cost >= FromPacket && r.Packet == nil || f.Cost == FromMessage && r.Message == nil {
+	switch {
+	case f.Cost >= FromPacket && r.Packet == nil || f.Cost == FromMessage && r.Message == nil:
 		return dst
+	case f.get != nil:
+		return f.get(dst, r)
+	case f.fact == nil:
+		return f.items(dst, r)
 	}
-	return f.get(dst, r)
+	if f.when.packet(r.Packet) {
+		if v := f.fact(r.Packet); v.Type != 0 {
+			dst = append(dst, v)
+		}
+	}
+	inside := r.inside()
+	for i := range inside {
+		if f.when.packet(&inside[i]) {
+			if v := f.fact(&inside[i]); v.Type != 0 {
+				dst = append(dst, v)
+			}
+		}
+	}
+	return dst
 }
 
 // All returns the table, in the order in which rows print it. It must not be
@@ -176,7 +199,14 @@ func distance(a, b string, limit int) int {
 	return row[len(b)]
 }
 
-var table = slices.Concat(alone(tunnelFields()), alone(messageFields()), alone(findingFields()), frameFields(), ipFields(), transportFields(), flowFields(), networkFields(), dnsFields(), dhcpFields(), smallFields(), httpFields(), tlsFields(), quicFields())
+var table = numbered(slices.Concat(alone(tunnelFields()), alone(messageFields()), alone(findingFields()), frameFields(), ipFields(), transportFields(), flowFields(), networkFields(), dnsFields(), dhcpFields(), smallFields(), httpFields(), tlsFields(), quicFields()))
+
+func numbered(list []Field) []Field {
+	for i := range list {
+		list[i].at = i
+	}
+	return list
+}
 
 // alone marks fields of which no flow says anything.
 func alone(list []Field) []Field {

@@ -7,7 +7,7 @@ import (
 
 // httpField makes a field out of the head of each HTTP/1 message.
 func httpField(name string, t Type, doc string, get func(*packet.HTTPMessage) Value) Field {
-	return unitField(name, t, 0, doc, packet.AppHTTP, func(dst []Value, u *packet.PDU) []Value {
+	return unitField(httpMessage, name, t, 0, doc, func(dst []Value, u *packet.PDU) []Value {
 		m, _ := packet.HTTPHead(u.Data)
 		if m.Line == nil {
 			return dst
@@ -99,7 +99,7 @@ func httpFields() []Field {
 		{"last_modified", "last-modified", "when the content changed last"},
 		{"x_forwarded_for", "x-forwarded-for", "whom a proxy asks for"},
 	} {
-		list = append(list, unitField("http."+h.name, String, 0, h.doc, packet.AppHTTP, func(dst []Value, u *packet.PDU) []Value {
+		list = append(list, unitField(httpMessage, "http."+h.name, String, 0, h.doc, func(dst []Value, u *packet.PDU) []Value {
 			m, _ := packet.HTTPHead(u.Data)
 			for name, value := range m.AllFields() {
 				if packet.SameHTTPName(name, h.header) {
@@ -109,16 +109,9 @@ func httpFields() []Field {
 			return dst
 		}))
 	}
-	answer := func(get func(*flow.Analysis) Value) func(*flow.Analysis, *packet.Facts) Value {
-		return func(a *flow.Analysis, _ *packet.Facts) Value {
-			if a.App != packet.AppHTTP || a.AnswerTo == 0 {
-				return Value{}
-			}
-			return get(a)
-		}
-	}
+	answered := flowHas(func(a *flow.Analysis) bool { return a.App == packet.AppHTTP && a.AnswerTo != 0 })
 	return append(list,
-		ofDialog("http.request_in", Uint, "number of the packet with the request", answer(func(a *flow.Analysis) Value { return uintValue(uint64(a.AnswerTo)) })),
-		ofDialog("http.time", Time, "seconds from the request to the response", answer(func(a *flow.Analysis) Value { return timeValue(a.Latency) })),
+		ofDialog(answered, "http.request_in", Uint, "number of the packet with the request", func(a *flow.Analysis, _ *packet.Facts) Value { return uintValue(uint64(a.AnswerTo)) }),
+		ofDialog(answered, "http.time", Time, "seconds from the request to the response", func(a *flow.Analysis, _ *packet.Facts) Value { return timeValue(a.Latency) }),
 	)
 }

@@ -4,21 +4,17 @@ import (
 	"tundump/decode/packet"
 )
 
-// item makes a field out of the values that a protocol is decoded into on
-// request. A packet may have several, those of packets inside it among them.
-func item(t Type, doc string, applies func(*packet.Facts) bool, name string) Field {
-	return Field{Name: name, Type: t, Doc: doc, Cost: FromPayload, get: func(dst []Value, r *Row) []Value {
-		if r.Packet.Carries == packet.NotInside && !applies(r.Packet) {
-			return dst
-		}
-		list := r.items()
-		for i := range list {
-			if list[i].Name == name {
-				dst = append(dst, r.itemValue(&list[i]))
-			}
-		}
+// items appends the field's values among those that a protocol is decoded into
+// on request. A packet may have several, those of packets inside it among them.
+func (f *Field) items(dst []Value, r *Row) []Value {
+	if !f.when.in(r) {
 		return dst
-	}}
+	}
+	m := r.items()
+	for i := m.first[f.at]; i > 0; i = m.list[i-1].next {
+		dst = append(dst, r.itemValue(&m.list[i-1].Item))
+	}
+	return dst
 }
 
 func (r *Row) itemValue(it *packet.Item) Value {
@@ -50,12 +46,10 @@ type entry struct {
 }
 
 func entries(applies func(*packet.Facts) bool, list []entry) []Field {
-	when := &condition{func(r *Row) bool { return r.Packet.Carries != packet.NotInside || applies(r.Packet) }}
+	when := packetHas(applies)
 	fields := make([]Field, 0, len(list))
 	for _, e := range list {
-		f := item(e.typ, e.doc, applies, e.name)
-		f.Hex, f.when = e.hex, when
-		fields = append(fields, f)
+		fields = append(fields, Field{Name: e.name, Type: e.typ, Hex: e.hex, Doc: e.doc, Cost: FromPayload, when: when})
 	}
 	return fields
 }

@@ -1,54 +1,39 @@
 package field
 
 import (
-	"net/netip"
 	"strings"
 
 	"tundump/decode/flow"
 	"tundump/decode/packet"
 )
 
-// fact makes a field out of the packet's facts; get returns the zero Value
-// where it does not apply. A packet that carries another has the field of
-// each, the outermost first, as in tshark.
-func fact(name string, t Type, doc string, get func(*packet.Facts) Value) Field {
-	return facts(name, t, doc, func(dst []Value, f *packet.Facts) []Value {
-		if v := get(f); v.Type != 0 {
-			return append(dst, v)
-		}
-		return dst
-	})
+// fact makes a field out of the facts of packets that have what when says; get
+// returns the zero Value where it does not apply. A packet that carries another
+// has the field of each, the outermost first, as in tshark.
+func fact(when *condition, name string, t Type, doc string, get func(*packet.Facts) Value) Field {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, Depth: Alone, when: when, fact: get}
 }
 
-// facts is fact for a field that a packet may have several times.
-func facts(name string, t Type, doc string, get func([]Value, *packet.Facts) []Value) Field {
-	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, Depth: Alone, get: func(dst []Value, r *Row) []Value {
-		dst = get(dst, r.Packet)
-		if r.Packet.Carries == packet.NotInside {
-			return dst
-		}
-		for depth, f := 0, r.Parser.Inside(r.Packet, 0); f != nil; depth++ {
-			dst = get(dst, f)
-			f = r.Parser.Inside(f, depth+1)
-		}
-		return dst
-	}}
-}
-
-func hexFact(name string, digits int, doc string, get func(*packet.Facts) Value) Field {
-	f := fact(name, Uint, doc, get)
+func hexFact(when *condition, name string, digits int, doc string, get func(*packet.Facts) Value) Field {
+	f := fact(when, name, Uint, doc, get)
 	f.Hex = digits
 	return f
 }
 
-// where guards get with a condition.
-func where(cond func(*packet.Facts) bool, get func(*packet.Facts) Value) func(*packet.Facts) Value {
-	return func(f *packet.Facts) Value {
-		if !cond(f) {
-			return Value{}
+// facts is fact for a field that a packet may have several times.
+func facts(when *condition, name string, t Type, doc string, get func([]Value, *packet.Facts) []Value) Field {
+	return Field{Name: name, Type: t, Doc: doc, Cost: FromPacket, Depth: Alone, when: when, get: func(dst []Value, r *Row) []Value {
+		if when.packet(r.Packet) {
+			dst = get(dst, r.Packet)
 		}
-		return get(f)
-	}
+		inside := r.inside()
+		for i := range inside {
+			if when.packet(&inside[i]) {
+				dst = get(dst, &inside[i])
+			}
+		}
+		return dst
+	}}
 }
 
 func frameFields() []Field {
@@ -97,46 +82,43 @@ func frameFields() []Field {
 }
 
 func ipFields() []Field {
-	is := func(version uint8) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Version == version && f.HdrLen > 0 }
+	header := packetHas(func(f *packet.Facts) bool { return f.HdrLen > 0 })
+	headerOf := func(version uint8) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Version == version && f.HdrLen > 0 })
 	}
-	v4 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(4), get) }
-	v6 := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(is(6), get) }
-	addr := func(a netip.Addr, version uint8, f *packet.Facts) Value {
-		if f.Version != version || !a.IsValid() {
+	addrsOf := func(version uint8) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Version == version && f.Src.IsValid() })
+	}
+	v4, v6, addrs4, addrs6 := headerOf(4), headerOf(6), addrsOf(4), addrsOf(6)
+	src := func(f *packet.Facts) Value { return addrValue(f.Src) }
+	dst := func(f *packet.Facts) Value {
+		if !f.Dst.IsValid() { // cut in front of it
 			return Value{}
 		}
-		return addrValue(a)
+		return addrValue(f.Dst)
 	}
-	both := func(name string, version uint8, doc string) Field {
-		f := facts(name, Addr, doc, func(dst []Value, f *packet.Facts) []Value {
-			if f.Version == version && f.Src.IsValid() {
-				dst = append(dst, addrValue(f.Src), addrValue(f.Dst))
-			}
-			return dst
+	both := func(when *condition, name, doc string) Field {
+		f := facts(when, name, Addr, doc, func(dst []Value, f *packet.Facts) []Value {
+			return append(dst, addrValue(f.Src), addrValue(f.Dst))
 		})
 		f.Combines = true
 		return f
 	}
 	// The packets that a datagram came in are named in the one that completes it.
-	whole := func(version uint8, get func([]Value, *packet.Whole) []Value) func([]Value, *packet.Facts) []Value {
-		return func(dst []Value, f *packet.Facts) []Value {
-			if f.Version != version || f.Whole == nil {
-				return dst
-			}
-			return get(dst, f.Whole)
-		}
+	wholeOf := func(version uint8) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Version == version && f.Whole != nil })
 	}
-	pieces := func(dst []Value, w *packet.Whole) []Value {
-		for _, p := range w.Pieces {
+	whole4, whole6 := wholeOf(4), wholeOf(6)
+	pieces := func(dst []Value, f *packet.Facts) []Value {
+		for _, p := range f.Whole.Pieces {
 			dst = append(dst, uintValue(uint64(p.Number)))
 		}
 		return dst
 	}
-	count := func(dst []Value, w *packet.Whole) []Value { return append(dst, uintValue(uint64(len(w.Pieces)))) }
-	length := func(dst []Value, w *packet.Whole) []Value { return append(dst, uintValue(uint64(len(w.Segment)))) }
-	data := func(version uint8, name string) Field {
-		f := facts(name, Bytes, "bytes of the datagram that this packet completes", whole(version, func(dst []Value, w *packet.Whole) []Value { return append(dst, bytesValue(w.Segment)) }))
+	count := func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Pieces))) }
+	length := func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Segment))) }
+	data := func(when *condition, name string) Field {
+		f := fact(when, name, Bytes, "bytes of the datagram that this packet completes", func(f *packet.Facts) Value { return bytesValue(f.Whole.Segment) })
 		f.OnRequest = true
 		return f
 	}
@@ -147,71 +129,78 @@ func ipFields() []Field {
 		return uintValue(uint64(f.ReassembledIn))
 	}
 	return []Field{
-		fact("ip.version", Uint, "IP version, 4 or 6", where(func(f *packet.Facts) bool { return f.HdrLen > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.Version)) })),
-		fact("ip.hdr_len", Uint, "header length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPHdrLen())) })),
-		hexFact("ip.dsfield", 2, "differentiated services field", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
-		fact("ip.len", Uint, "total length in bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TotalLen)) })),
-		hexFact("ip.id", 4, "identification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) })),
-		fact("ip.flags.df", Bool, "don't fragment", v4(func(f *packet.Facts) Value { return boolValue(f.DF) })),
-		fact("ip.flags.mf", Bool, "more fragments", v4(func(f *packet.Facts) Value { return boolValue(f.MF) })),
-		fact("ip.frag_offset", Uint, "fragment offset, in units of 8 bytes", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset / 8)) })),
-		fact("ip.dsfield.dscp", Uint, "differentiated services codepoint", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField >> 2)) })),
-		fact("ip.dsfield.ecn", Uint, "explicit congestion notification", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField & 3)) })),
-		fact("ip.ttl", Uint, "time to live", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
-		fact("ip.proto", Uint, "protocol number", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
-		hexFact("ip.checksum", 4, "header checksum", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) })),
-		fact("ip.checksum.status", Uint, "0 bad, 1 good, 2 unverified", v4(func(f *packet.Facts) Value { return uintValue(uint64(f.IPStatus.Number())) })),
-		fact("ip.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 4, f) }),
-		fact("ip.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 4, f) }),
-		both("ip.addr", 4, "source or destination address"),
-		facts("ip.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", whole(4, pieces)),
-		facts("ip.fragment.count", Uint, "fragments of the datagram that this packet completes", whole(4, count)),
-		facts("ip.reassembled.length", Uint, "bytes of the datagram that this packet completes", whole(4, length)),
-		data(4, "ip.reassembled.data"),
-		fact("ip.reassembled_in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", v4(reassembledIn)),
-		fact("ipv6.version", Uint, "IP version, of IPv6", v6(func(f *packet.Facts) Value { return uintValue(6) })),
-		hexFact("ipv6.tclass", 8, "traffic class", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) })),
-		hexFact("ipv6.flow", 6, "flow label", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) })),
-		fact("ipv6.plen", Uint, "payload length in bytes", v6(func(f *packet.Facts) Value { return uintValue(uint64(max(0, f.TotalLen-40))) })),
-		fact("ipv6.nxt", Uint, "next header", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) })),
-		fact("ipv6.hlim", Uint, "hop limit", v6(func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) })),
-		fact("ipv6.src", Addr, "source address", func(f *packet.Facts) Value { return addr(f.Src, 6, f) }),
-		fact("ipv6.dst", Addr, "destination address", func(f *packet.Facts) Value { return addr(f.Dst, 6, f) }),
-		both("ipv6.addr", 6, "source or destination address"),
-		facts("ipv6.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", whole(6, pieces)),
-		facts("ipv6.fragment.count", Uint, "fragments of the datagram that this packet completes", whole(6, count)),
-		facts("ipv6.reassembled.length", Uint, "bytes of the datagram that this packet completes", whole(6, length)),
-		data(6, "ipv6.reassembled.data"),
-		fact("ipv6.reassembled.in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", v6(reassembledIn)),
+		fact(header, "ip.version", Uint, "IP version, 4 or 6", func(f *packet.Facts) Value { return uintValue(uint64(f.Version)) }),
+		fact(v4, "ip.hdr_len", Uint, "header length in bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.IPHdrLen())) }),
+		hexFact(v4, "ip.dsfield", 2, "differentiated services field", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) }),
+		fact(v4, "ip.len", Uint, "total length in bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.TotalLen)) }),
+		hexFact(v4, "ip.id", 4, "identification", func(f *packet.Facts) Value { return uintValue(uint64(f.ID)) }),
+		fact(v4, "ip.flags.df", Bool, "don't fragment", func(f *packet.Facts) Value { return boolValue(f.DF) }),
+		fact(v4, "ip.flags.mf", Bool, "more fragments", func(f *packet.Facts) Value { return boolValue(f.MF) }),
+		fact(v4, "ip.frag_offset", Uint, "fragment offset, in units of 8 bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.FragOffset / 8)) }),
+		fact(v4, "ip.dsfield.dscp", Uint, "differentiated services codepoint", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField >> 2)) }),
+		fact(v4, "ip.dsfield.ecn", Uint, "explicit congestion notification", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField & 3)) }),
+		fact(v4, "ip.ttl", Uint, "time to live", func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) }),
+		fact(v4, "ip.proto", Uint, "protocol number", func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) }),
+		hexFact(v4, "ip.checksum", 4, "header checksum", func(f *packet.Facts) Value { return uintValue(uint64(f.IPChecksum)) }),
+		fact(v4, "ip.checksum.status", Uint, "0 bad, 1 good, 2 unverified", func(f *packet.Facts) Value { return uintValue(uint64(f.IPStatus.Number())) }),
+		fact(addrs4, "ip.src", Addr, "source address", src),
+		fact(addrs4, "ip.dst", Addr, "destination address", dst),
+		both(addrs4, "ip.addr", "source or destination address"),
+		facts(whole4, "ip.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", pieces),
+		fact(whole4, "ip.fragment.count", Uint, "fragments of the datagram that this packet completes", count),
+		fact(whole4, "ip.reassembled.length", Uint, "bytes of the datagram that this packet completes", length),
+		data(whole4, "ip.reassembled.data"),
+		fact(v4, "ip.reassembled_in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", reassembledIn),
+		fact(v6, "ipv6.version", Uint, "IP version, of IPv6", func(f *packet.Facts) Value { return uintValue(6) }),
+		hexFact(v6, "ipv6.tclass", 8, "traffic class", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) }),
+		hexFact(v6, "ipv6.flow", 6, "flow label", func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) }),
+		fact(v6, "ipv6.plen", Uint, "payload length in bytes", func(f *packet.Facts) Value { return uintValue(uint64(max(0, f.TotalLen-40))) }),
+		fact(v6, "ipv6.nxt", Uint, "next header", func(f *packet.Facts) Value { return uintValue(uint64(f.NextHeader)) }),
+		fact(v6, "ipv6.hlim", Uint, "hop limit", func(f *packet.Facts) Value { return uintValue(uint64(f.TTL)) }),
+		fact(addrs6, "ipv6.src", Addr, "source address", src),
+		fact(addrs6, "ipv6.dst", Addr, "destination address", dst),
+		both(addrs6, "ipv6.addr", "source or destination address"),
+		facts(whole6, "ipv6.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", pieces),
+		fact(whole6, "ipv6.fragment.count", Uint, "fragments of the datagram that this packet completes", count),
+		fact(whole6, "ipv6.reassembled.length", Uint, "bytes of the datagram that this packet completes", length),
+		data(whole6, "ipv6.reassembled.data"),
+		fact(v6, "ipv6.reassembled.in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", reassembledIn),
 	}
 }
 
 func transportFields() []Field {
-	is := func(t packet.Transport) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Transport == t && !f.IsFragment() }
+	of := func(t packet.Transport) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Transport == t && !f.IsFragment() })
 	}
-	whole := func(t packet.Transport) func(*packet.Facts) bool {
-		return func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete && !f.IsFragment() }
+	wholeOf := func(t packet.Transport) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Transport == t && f.L4Complete && !f.IsFragment() })
 	}
+	echoOf := func(t packet.Transport) *condition {
+		return packetHas(func(f *packet.Facts) bool { return f.Transport == t && f.HasICMPID() })
+	}
+	tcp, udp, icmp, icmp6 := of(packet.TCP), of(packet.UDP), of(packet.ICMP), of(packet.ICMPv6)
+	wholeTCP, wholeUDP, wholeICMP, wholeICMP6 := wholeOf(packet.TCP), wholeOf(packet.UDP), wholeOf(packet.ICMP), wholeOf(packet.ICMPv6)
+	echo, echo6 := echoOf(packet.ICMP), echoOf(packet.ICMPv6)
 	// Of the TCP header that an ICMP error quotes there are the ports alone.
-	tcp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value {
-		of := whole(packet.TCP)
-		return where(func(f *packet.Facts) bool { return of(f) && f.Carried != packet.Quoted }, get)
-	}
-	udp := func(get func(*packet.Facts) Value) func(*packet.Facts) Value { return where(whole(packet.UDP), get) }
-	ports := func(name string, t packet.Transport) Field {
-		of := is(t)
-		f := facts(name, Uint, "source or destination port", func(dst []Value, f *packet.Facts) []Value {
-			if of(f) {
-				dst = append(dst, uintValue(uint64(f.SrcPort)), uintValue(uint64(f.DstPort)))
-			}
-			return dst
+	header := packetHas(func(f *packet.Facts) bool { return wholeTCP.packet(f) && f.Carried != packet.Quoted })
+	stamped := packetHas(func(f *packet.Facts) bool { return f.HasTS && header.packet(f) })
+	anyOf := func(t packet.Transport) *condition { return packetHas(hasTransport(t)) }
+	options, error4, error6 := anyOf(packet.TCP), anyOf(packet.ICMP), anyOf(packet.ICMPv6)
+	ports := func(when *condition, name string) Field {
+		f := facts(when, name, Uint, "source or destination port", func(dst []Value, f *packet.Facts) []Value {
+			return append(dst, uintValue(uint64(f.SrcPort)), uintValue(uint64(f.DstPort)))
 		})
 		f.Combines = true
 		return f
 	}
 	src := func(f *packet.Facts) Value { return uintValue(uint64(f.SrcPort)) }
 	dst := func(f *packet.Facts) Value { return uintValue(uint64(f.DstPort)) }
+	mtu := func(f *packet.Facts) Value {
+		if f.MTU == 0 {
+			return Value{}
+		}
+		return uintValue(uint64(f.MTU))
+	}
 	status := func(f *packet.Facts) Value { f.Verify(); return uintValue(uint64(f.L4Status.Number())) }
 	// UDP over IPv6 must have a checksum: RFC 8200, section 8.1. tshark has a
 	// number of its own for one that is zero.
@@ -221,74 +210,74 @@ func transportFields() []Field {
 		}
 		return status(f)
 	}
-	payload := func(name string, t packet.Transport) Field {
-		f := fact(name, Bytes, "bytes of payload", where(whole(t), func(f *packet.Facts) Value {
+	payload := func(when *condition, name string) Field {
+		f := fact(when, name, Bytes, "bytes of payload", func(f *packet.Facts) Value {
 			if len(f.Payload) == 0 {
 				return Value{}
 			}
 			return bytesValue(f.Payload)
-		}))
+		})
 		f.OnRequest = true
 		return f
 	}
 	list := []Field{
-		payload("tcp.payload", packet.TCP),
-		payload("udp.payload", packet.UDP),
-		fact("tcp.srcport", Uint, "source port", where(is(packet.TCP), src)),
-		fact("tcp.dstport", Uint, "destination port", where(is(packet.TCP), dst)),
-		ports("tcp.port", packet.TCP),
-		fact("tcp.seq_raw", Uint, "sequence number as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Seq)) })),
-		fact("tcp.ack_raw", Uint, "acknowledgment number as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Ack)) })),
-		fact("tcp.hdr_len", Uint, "header length in bytes", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.TCPHdrLen)) })),
-		hexFact("tcp.flags", 4, "flags", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Flags)) })),
+		payload(wholeTCP, "tcp.payload"),
+		payload(wholeUDP, "udp.payload"),
+		fact(tcp, "tcp.srcport", Uint, "source port", src),
+		fact(tcp, "tcp.dstport", Uint, "destination port", dst),
+		ports(tcp, "tcp.port"),
+		fact(header, "tcp.seq_raw", Uint, "sequence number as it is on the wire", func(f *packet.Facts) Value { return uintValue(uint64(f.Seq)) }),
+		fact(header, "tcp.ack_raw", Uint, "acknowledgment number as it is on the wire", func(f *packet.Facts) Value { return uintValue(uint64(f.Ack)) }),
+		fact(header, "tcp.hdr_len", Uint, "header length in bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.TCPHdrLen)) }),
+		hexFact(header, "tcp.flags", 4, "flags", func(f *packet.Facts) Value { return uintValue(uint64(f.Flags)) }),
 	}
 	for _, b := range [...]struct {
 		name string
 		bit  uint16
 	}{{"fin", packet.FIN}, {"syn", packet.SYN}, {"reset", packet.RST}, {"push", packet.PSH}, {"ack", packet.ACK}, {"urg", packet.URG}, {"ece", packet.ECE}, {"cwr", packet.CWR}} {
-		list = append(list, fact("tcp.flags."+b.name, Bool, "the "+strings.ToUpper(b.name)+" flag", tcp(func(f *packet.Facts) Value { return boolValue(f.Flags&b.bit != 0) })))
+		list = append(list, fact(header, "tcp.flags."+b.name, Bool, "the "+strings.ToUpper(b.name)+" flag", func(f *packet.Facts) Value { return boolValue(f.Flags&b.bit != 0) }))
 	}
 	return append(list,
-		fact("tcp.window_size_value", Uint, "window as it is on the wire", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Window)) })),
-		fact("tcp.len", Uint, "bytes of payload", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.PayloadLen)) })),
-		hexFact("tcp.checksum", 4, "checksum", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
-		fact("tcp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", tcp(status)),
-		fact("tcp.options.mss_val", Uint, "maximum segment size option", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.MSS > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MSS)) })),
-		fact("tcp.options.wscale.shift", Uint, "window scale option: shift count", where(func(f *packet.Facts) bool { return f.Transport == packet.TCP && f.WScale >= 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.WScale)) })),
-		fact("tcp.urgent_pointer", Uint, "urgent pointer", tcp(func(f *packet.Facts) Value { return uintValue(uint64(f.Urgent)) })),
-		fact("tcp.options.timestamp.tsval", Uint, "timestamp option: value", tcp(func(f *packet.Facts) Value {
-			if !f.HasTS {
+		fact(header, "tcp.window_size_value", Uint, "window as it is on the wire", func(f *packet.Facts) Value { return uintValue(uint64(f.Window)) }),
+		fact(header, "tcp.len", Uint, "bytes of payload", func(f *packet.Facts) Value { return uintValue(uint64(f.PayloadLen)) }),
+		hexFact(header, "tcp.checksum", 4, "checksum", func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) }),
+		fact(header, "tcp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", status),
+		fact(options, "tcp.options.mss_val", Uint, "maximum segment size option", func(f *packet.Facts) Value {
+			if f.MSS == 0 {
 				return Value{}
 			}
-			return uintValue(uint64(f.TSVal))
-		})),
-		fact("tcp.options.timestamp.tsecr", Uint, "timestamp option: echo", tcp(func(f *packet.Facts) Value {
-			if !f.HasTS {
+			return uintValue(uint64(f.MSS))
+		}),
+		fact(options, "tcp.options.wscale.shift", Uint, "window scale option: shift count", func(f *packet.Facts) Value {
+			if f.WScale < 0 {
 				return Value{}
 			}
-			return uintValue(uint64(f.TSEcr))
-		})),
-		fact("udp.srcport", Uint, "source port", where(is(packet.UDP), src)),
-		fact("udp.dstport", Uint, "destination port", where(is(packet.UDP), dst)),
-		ports("udp.port", packet.UDP),
-		fact("udp.length", Uint, "length field, in bytes", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.UDPLen)) })),
-		hexFact("udp.checksum", 4, "checksum", udp(func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
-		fact("udp.checksum.status", Uint, "0 bad, 1 good, 2 unverified, 3 not present, 4 zero in IPv6", udp(udpStatus)),
-		fact("icmp.type", Uint, "type", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
-		fact("icmp.code", Uint, "code", where(is(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
-		fact("icmp.ident", Uint, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
-		fact("icmp.seq", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
-		fact("icmp.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMP && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),
-		hexFact("icmp.checksum", 4, "checksum", where(whole(packet.ICMP), func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
-		fact("icmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMP), status)),
-		hexFact("icmpv6.checksum", 4, "checksum", where(whole(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) })),
-		fact("icmpv6.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.ICMPv6), status)),
-		fact("igmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.IGMP), status)),
-		fact("sctp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", where(whole(packet.SCTP), status)),
-		hexFact("icmpv6.echo.identifier", 4, "identifier of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) })),
-		fact("icmpv6.echo.sequence_number", Uint, "sequence number of an echo", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.HasICMPID() }, func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) })),
-		fact("icmpv6.mtu", Uint, "MTU of the next hop", where(func(f *packet.Facts) bool { return f.Transport == packet.ICMPv6 && f.MTU > 0 }, func(f *packet.Facts) Value { return uintValue(uint64(f.MTU)) })),
-		fact("icmpv6.type", Uint, "type", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) })),
-		fact("icmpv6.code", Uint, "code", where(is(packet.ICMPv6), func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) })),
+			return uintValue(uint64(f.WScale))
+		}),
+		fact(header, "tcp.urgent_pointer", Uint, "urgent pointer", func(f *packet.Facts) Value { return uintValue(uint64(f.Urgent)) }),
+		fact(stamped, "tcp.options.timestamp.tsval", Uint, "timestamp option: value", func(f *packet.Facts) Value { return uintValue(uint64(f.TSVal)) }),
+		fact(stamped, "tcp.options.timestamp.tsecr", Uint, "timestamp option: echo", func(f *packet.Facts) Value { return uintValue(uint64(f.TSEcr)) }),
+		fact(udp, "udp.srcport", Uint, "source port", src),
+		fact(udp, "udp.dstport", Uint, "destination port", dst),
+		ports(udp, "udp.port"),
+		fact(wholeUDP, "udp.length", Uint, "length field, in bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.UDPLen)) }),
+		hexFact(wholeUDP, "udp.checksum", 4, "checksum", func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) }),
+		fact(wholeUDP, "udp.checksum.status", Uint, "0 bad, 1 good, 2 unverified, 3 not present, 4 zero in IPv6", udpStatus),
+		fact(icmp, "icmp.type", Uint, "type", func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) }),
+		fact(icmp, "icmp.code", Uint, "code", func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) }),
+		fact(echo, "icmp.ident", Uint, "identifier of an echo", func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) }),
+		fact(echo, "icmp.seq", Uint, "sequence number of an echo", func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) }),
+		fact(error4, "icmp.mtu", Uint, "MTU of the next hop", mtu),
+		hexFact(wholeICMP, "icmp.checksum", 4, "checksum", func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) }),
+		fact(wholeICMP, "icmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", status),
+		hexFact(wholeICMP6, "icmpv6.checksum", 4, "checksum", func(f *packet.Facts) Value { return uintValue(uint64(f.L4Checksum)) }),
+		fact(wholeICMP6, "icmpv6.checksum.status", Uint, "0 bad, 1 good, 2 unverified", status),
+		fact(wholeOf(packet.IGMP), "igmp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", status),
+		fact(wholeOf(packet.SCTP), "sctp.checksum.status", Uint, "0 bad, 1 good, 2 unverified", status),
+		hexFact(echo6, "icmpv6.echo.identifier", 4, "identifier of an echo", func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPID)) }),
+		fact(echo6, "icmpv6.echo.sequence_number", Uint, "sequence number of an echo", func(f *packet.Facts) Value { return uintValue(uint64(f.ICMPSeq)) }),
+		fact(error6, "icmpv6.mtu", Uint, "MTU of the next hop", mtu),
+		fact(icmp6, "icmpv6.type", Uint, "type", func(f *packet.Facts) Value { return uintValue(uint64(f.Type)) }),
+		fact(icmp6, "icmpv6.code", Uint, "code", func(f *packet.Facts) Value { return uintValue(uint64(f.Code)) }),
 	)
 }

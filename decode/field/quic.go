@@ -4,7 +4,7 @@ import "tundump/decode/packet"
 
 // quicField makes a field out of the header of each QUIC packet.
 func quicField(name string, t Type, hex int, doc string, get func(*packet.PDU, *packet.QUICHeader) Value) Field {
-	return unitField(name, t, hex, doc, packet.AppQUIC, func(dst []Value, u *packet.PDU) []Value {
+	return unitField(quicPacket, name, t, hex, doc, func(dst []Value, u *packet.PDU) []Value {
 		h, _ := packet.QUICHeaderAt(u.Data, u.IDLen)
 		if v := get(u, &h); v.Type != 0 {
 			return append(dst, v)
@@ -66,13 +66,13 @@ func quicFields() []Field {
 			}
 			return uintValue(u.Number)
 		}),
-		unitField("quic.frame_type", Uint, 0, "frames of an Initial packet: 0 padding, 1 ping, 2 ack, 6 crypto, 28 close", packet.AppQUIC, func(dst []Value, u *packet.PDU) []Value {
+		unitField(quicPacket, "quic.frame_type", Uint, 0, "frames of an Initial packet: 0 padding, 1 ping, 2 ack, 6 crypto, 28 close", func(dst []Value, u *packet.PDU) []Value {
 			for f := range packet.QUICFrames(u.Clear) {
 				dst = append(dst, uintValue(f.Type))
 			}
 			return dst
 		}),
-		unitField("quic.supported_version", Uint, 8, "versions in a version negotiation", packet.AppQUIC, func(dst []Value, u *packet.PDU) []Value {
+		unitField(quicPacket, "quic.supported_version", Uint, 8, "versions in a version negotiation", func(dst []Value, u *packet.PDU) []Value {
 			h, _ := packet.QUICHeaderAt(u.Data, u.IDLen)
 			for b := h.Versions; len(b) >= 4; b = b[4:] {
 				dst = append(dst, uintValue(uint64(b[0])<<24|uint64(b[1])<<16|uint64(b[2])<<8|uint64(b[3])))

@@ -24,12 +24,32 @@ func units(r *Row) []packet.PDU {
 	return m.units
 }
 
-// unitField makes a field out of each unit of app.
-func unitField(name string, t Type, hex int, doc string, app packet.App, get func([]Value, *packet.PDU) []Value) Field {
-	return Field{Name: name, Type: t, Hex: hex, Doc: doc, Cost: FromPayload, get: func(dst []Value, r *Row) []Value {
+// unit is a protocol whose units fields are made of.
+type unit struct {
+	app  packet.App
+	when *condition // one of them ends in the packet
+}
+
+func unitOf(app packet.App) unit {
+	return unit{app, rowHas(func(r *Row) bool {
 		list := units(r)
 		for i := range list {
-			if u := &list[i]; u.App == app {
+			if list[i].App == app {
+				return true
+			}
+		}
+		return false
+	})}
+}
+
+var httpMessage, tlsRecord, quicPacket = unitOf(packet.AppHTTP), unitOf(packet.AppTLS), unitOf(packet.AppQUIC)
+
+// unitField makes a field out of each unit of a protocol.
+func unitField(of unit, name string, t Type, hex int, doc string, get func([]Value, *packet.PDU) []Value) Field {
+	return Field{Name: name, Type: t, Hex: hex, Doc: doc, Cost: FromPayload, when: of.when, get: func(dst []Value, r *Row) []Value {
+		list := units(r)
+		for i := range list {
+			if u := &list[i]; u.App == of.app {
 				dst = get(dst, u)
 			}
 		}
@@ -39,18 +59,18 @@ func unitField(name string, t Type, hex int, doc string, app packet.App, get fun
 
 // Whether a packet has handshake messages, and what kinds of them.
 var (
-	hasHandshake = &condition{func(r *Row) bool {
+	hasHandshake = rowHas(func(r *Row) bool {
 		list, _ := r.handshake()
 		return len(list) > 0
-	}}
-	hasHello = &condition{func(r *Row) bool {
+	})
+	hasHello = rowHas(func(r *Row) bool {
 		_, list := r.handshake()
 		return len(list) > 0
-	}}
-	hasCertificate = &condition{func(r *Row) bool {
+	})
+	hasCertificate = rowHas(func(r *Row) bool {
 		list, _ := r.handshake()
 		return slices.ContainsFunc(list, func(m packet.TLSMessage) bool { return m.Type == packet.TLSCertificate })
-	}}
+	})
 )
 
 // handshake makes a field out of each TLS handshake message in the clear.
@@ -112,7 +132,7 @@ func words(dst []Value, b []byte) []Value {
 
 func tlsFields() []Field {
 	record := func(name string, hex int, doc string, get func(*packet.PDU, packet.TLSRecord) Value) Field {
-		return unitField(name, Uint, hex, doc, packet.AppTLS, func(dst []Value, u *packet.PDU) []Value {
+		return unitField(tlsRecord, name, Uint, hex, doc, func(dst []Value, u *packet.PDU) []Value {
 			rec, ok := packet.TLSRecordAt(u.Data)
 			if !ok {
 				return dst
