@@ -248,10 +248,13 @@ func (r *reading) gap(n int64) {
 // close reads the end of the stream: a body that lasts until then ends.
 func (r *reading) close() {
 	if r.s.phase == untilClose {
-		r.message(r.s.buf)
+		r.message(r.kept())
 		r.a.Segment = NoSegment
 	}
 }
+
+// kept returns what is kept of the unit, for as long as the arena says.
+func (r *reading) kept() []byte { return r.arena.copy(r.s.buf) }
 
 // keep appends b to what is kept of the unit; ok is false if there is no room
 // for it.
@@ -261,6 +264,9 @@ func (t *Table) keep(buf *[]byte, b []byte) (ok bool) {
 		t.losses.Units++
 		return false
 	}
+	if n := len(t.spare); n > 0 && *buf == nil {
+		*buf, t.spare = t.spare[n-1], t.spare[:n-1]
+	}
 	*buf = append(*buf, b...)
 	t.kept += cap(*buf) - before
 	return true
@@ -269,8 +275,18 @@ func (t *Table) keep(buf *[]byte, b []byte) (ok bool) {
 // give gives back what a sender keeps.
 func (t *Table) give(s *sender) {
 	t.kept -= cap(s.buf)
+	if s.buf != nil && len(t.spare) < maxSpare && cap(s.buf) <= maxSpareBytes {
+		t.spare = append(t.spare, s.buf[:0])
+	}
 	s.buf = nil
 }
+
+// What is kept of units is mostly given back a few packets later: maxSpare
+// buffers, no larger than maxSpareBytes, are used again.
+const (
+	maxSpare      = 8
+	maxSpareBytes = 1 << 15
+)
 
 // end gives back all that a dialog keeps.
 func (t *Table) end(d *dialog) {

@@ -40,14 +40,14 @@ func (r *reading) httpBytes(b []byte) {
 			s.left -= n
 			b = b[n:]
 			if s.left == 0 {
-				r.message(s.buf)
+				r.message(r.kept())
 			}
 		case inChunks:
 			n, done, ok := s.chunks.Take(b)
 			s.size += int64(n)
 			b = b[n:]
 			if done || !ok {
-				r.message(s.buf)
+				r.message(r.kept())
 			}
 		case untilClose:
 			s.size += int64(len(b))
@@ -100,7 +100,7 @@ func (r *reading) head(b []byte) []byte {
 		return nil
 	}
 	s.buf = s.buf[:m.Len]
-	return r.body(&m, nil, s.buf, b[m.Len-old:])
+	return r.body(&m, nil, r.kept(), b[m.Len-old:])
 }
 
 // body finds out how long the body of m is, whose head is head, and which is

@@ -28,7 +28,7 @@ func (r *reading) tls(b []byte) {
 			s.left -= n
 			b = b[n:]
 			if s.left == 0 {
-				r.record(s.buf)
+				r.record(r.kept())
 			}
 		case inHead:
 			n := copy(s.header[s.have:], b)
@@ -90,7 +90,7 @@ func (r *reading) begin(b []byte) {
 		s.cut = true
 	}
 	if s.left == 0 {
-		r.record(s.buf)
+		r.record(r.kept())
 	}
 }
 

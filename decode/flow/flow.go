@@ -63,6 +63,7 @@ type Table struct {
 	reading reading
 	own     Arena
 	kept    int          // bytes of units that have not ended
+	spare   [][]byte     // for those to come
 	held    reasm.Memory // bytes that wait for others before them
 
 	parser *packet.Parser
