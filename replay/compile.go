@@ -39,6 +39,7 @@ func compile(src Source, o Options) (*compiler, error) {
 			return nil, err
 		}
 	}
+	first := int64(0) // what dialogues count from
 	for i := range src.Len() {
 		ev, err := src.At(i, c.buf)
 		if err != nil {
@@ -47,8 +48,16 @@ func compile(src Source, o Options) (*compiler, error) {
 		if cap(ev.Raw) > cap(c.buf) {
 			c.buf = ev.Raw[:0]
 		}
+		if first == 0 {
+			first = ev.Time
+		}
 		if err := c.event(int32(i), ev); err != nil {
 			return nil, err
+		}
+	}
+	if c.begun {
+		for _, d := range c.Dialogues {
+			d.earlier(time.Duration(c.begin - first))
 		}
 	}
 	return c, nil

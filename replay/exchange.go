@@ -28,6 +28,9 @@ type Exchange struct {
 	State State
 	// Connection says that it is a connection that is opened again, as a whole.
 	Connection bool
+	// Asks says that it is a request to a recorded server, with its answer: what
+	// can differ is the request.
+	Asks bool
 	// Request and Answer are numbers of packets in the recording, or of
 	// messages if Message is set; 0 if there is none.
 	Request, Answer int64
@@ -70,7 +73,9 @@ type Exchanges interface {
 	// Read returns number i. The error says why the recording cannot be read;
 	// what does not depend on it is there all the same.
 	Read(i int) (Exchange, error)
-	// Differences returns the differences so far, as a Report has them. The
+	// Different reports how many differences there are so far.
+	Different() int64
+	// Differences returns them, as a Report has them: the first of them. The
 	// slice is the caller's.
 	Differences() []Difference
 }

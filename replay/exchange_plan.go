@@ -242,7 +242,7 @@ func (x *planned) connection(m *matcher, d int) Exchange {
 
 // exchange is what was recorded of a dialogue.
 func (d *Dialogue) exchange() Exchange {
-	out := Exchange{Connection: true, Request: d.Number, Message: d.Message, Then: d.End - d.Begin, Now: -1, Asked: d.line}
+	out := Exchange{Connection: true, To: d.Host, Request: d.Number, Message: d.Message, Then: d.End - d.Begin, Now: -1, Asked: d.line}
 	out.Recorded = traffic(int64(len(d.Payload[decode.ClientToServer])), int64(len(d.Payload[decode.ServerToClient])))
 	if !d.Connected {
 		out.Recorded = "it was not accepted"
@@ -264,6 +264,17 @@ func (m *matcher) extra(n int) Exchange {
 // surplus is the exchange of something that came besides.
 func (d *Difference) surplus() Exchange {
 	return Exchange{State: Surplus, Request: d.Request, Message: d.Message, Came: d.Came, Loop: d.Loop, Then: -1, Now: -1, Live: withoutAddresses(d.Live), Difference: d}
+}
+
+// Different implements [Exchanges].
+func (x *planned) Different() int64 {
+	m := x.plan.Control.played.Load()
+	if m == nil {
+		return 0
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.report.Total
 }
 
 // Differences implements [Exchanges].

@@ -163,7 +163,7 @@ func (x *served) Read(i int) (Exchange, error) {
 // request is what became of a step.
 func (a *asks) request(step int32) (Exchange, error) {
 	r := a.r
-	out := Exchange{Then: -1, Now: -1, Loop: 1, Message: r.message}
+	out := Exchange{Then: -1, Now: -1, Loop: 1, Message: r.message, Asks: true}
 	r.mu.Lock()
 	out.State, out.Difference = r.state(step), r.differed[step]
 	r.mu.Unlock()
@@ -215,6 +215,16 @@ func (r *Responder) connection(n int) Exchange {
 		out.Now, out.Live = s.took, traffic(s.bytes[0], s.bytes[1])
 	}
 	return out
+}
+
+// Different implements [Exchanges].
+func (x *served) Different() (n int64) {
+	for _, a := range x.asks {
+		a.r.mu.Lock()
+		n += a.r.report.Total
+		a.r.mu.Unlock()
+	}
+	return n
 }
 
 // Differences implements [Exchanges].

@@ -43,14 +43,14 @@ func plainly(do func(m *Model)) func(m *Model) tea.Cmd {
 func viewActions() []action {
 	const group = "Views and panes"
 	var out []action
-	docs := [views]string{"messages of the tunnels, their packets folded beneath", "packets inside the tunnels", "conversations inside the tunnels",
+	docs := [replayView]string{"messages of the tunnels, their packets folded beneath", "packets inside the tunnels", "conversations inside the tunnels",
 		"tunnels, and the life of each", "what is wrong or worth knowing", "rates, talkers, protocols"}
-	for v := range views {
+	for v := range replayView { // a replay's is among what is done with one
 		out = append(out, act(group, "view."+viewID[v], keys.Anywhere, "", docs[v], plainly(func(m *Model) { m.visit(v) }), string(rune('1'+v))))
 	}
 	return append(out,
-		act(group, "pane.next", keys.Rows|keys.Tunnels|keys.Findings, "pane", "to the next pane", plainly(func(m *Model) { m.nextPane(1) }), "tab"),
-		act(group, "pane.previous", keys.Rows|keys.Tunnels|keys.Findings, "", "to the pane before", plainly(func(m *Model) { m.nextPane(-1) }), "shift+tab"),
+		act(group, "pane.next", keys.Rows|keys.Tunnels|keys.Findings|keys.Replay, "pane", "to the next pane", plainly(func(m *Model) { m.nextPane(1) }), "tab"),
+		act(group, "pane.previous", keys.Rows|keys.Tunnels|keys.Findings|keys.Replay, "", "to the pane before", plainly(func(m *Model) { m.nextPane(-1) }), "shift+tab"),
 		act(group, "pane.zoom", keys.Rows, "", "only this pane, or all", plainly((*Model).toggleZoom), `\`),
 		act(group, "layout.next", keys.Rows, "", "another layout of the panes", plainly((*Model).nextLayout), "|"),
 		act(group, "layout.grow", keys.Rows, "", "more room for the list", plainly(func(m *Model) { m.resize(5, 0) }), "+"),
@@ -66,7 +66,7 @@ func viewActions() []action {
 }
 
 // viewID names the views in the configuration file.
-var viewID = [views]string{"messages", "packets", "flows", "tunnels", "findings", "stats"}
+var viewID = [replayView]string{"messages", "packets", "flows", "tunnels", "findings", "stats"}
 
 func moveActions() []action {
 	const group = "Moving"
@@ -111,8 +111,8 @@ func noteActions() []action {
 	const group = "Marks and notes"
 	return []action{
 		act(group, "mark", keys.Rows, "mark", "mark the row, or take its mark away", (*Model).toggleMark, "m"),
-		act(group, "mark.next", keys.Rows, "", "next mark or note", plainly(func(m *Model) { m.goMark(1) }), "'"),
-		act(group, "mark.previous", keys.Rows, "", "mark or note before", plainly(func(m *Model) { m.goMark(-1) }), `"`),
+		act(group, "mark.next", keys.Rows|keys.Replay, "", "next mark or note; in a replay, the next difference", plainly(func(m *Model) { m.goMark(1) }), "'"),
+		act(group, "mark.previous", keys.Rows|keys.Replay, "", "the one before", plainly(func(m *Model) { m.goMark(-1) }), `"`),
 		act(group, "mark.clear", keys.Rows, "", "take all marks away; notes stay", (*Model).clearMarks, "U"),
 		act(group, "note", keys.Rows, "", "write a note on the row", plainly((*Model).askNote), ";"),
 		act(group, "time.reference", keys.Rows, "", "count times from this row, or from the first again", plainly((*Model).timeReference), "ctrl+t"),

@@ -23,6 +23,8 @@ func (m *Model) pickCopy() {
 	}
 	if r := s.rows(); r != nil {
 		r.copies(add)
+	} else if s.view == replayView && s.follow == nil {
+		s.compare.copies(add)
 	} else if t := s.table(); t != nil {
 		if e := t.Current(); e != nil {
 			add("row", "as it stands here", strings.Join(e.Text, "\t"))

@@ -23,6 +23,11 @@ type driver struct {
 
 func drive(t testing.TB, w, h int, opt Options, fakes ...*fake) *driver {
 	d := &driver{t: t, fakes: fakes, msgs: make(chan tea.Msg, 1024)}
+	for _, s := range opt.Sources {
+		if p, ok := s.(*fakePlayer); ok {
+			d.fakes = append(d.fakes, p.fake)
+		}
+	}
 	for _, f := range fakes {
 		opt.Sources = append(opt.Sources, f)
 	}

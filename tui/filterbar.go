@@ -15,6 +15,10 @@ import (
 // rows of the other views are to have.
 func (m *Model) askFilter() {
 	s := m.scr()
+	if s.view == replayView {
+		m.askCompared()
+		return
+	}
 	if s.view > packetsView {
 		m.askNarrow()
 		return
@@ -101,6 +105,8 @@ func (m *Model) clearFilter() tea.Cmd {
 		s.tunnels.narrow("")
 	case findingsView:
 		s.findings.narrow("")
+	case replayView:
+		return s.compare.narrow(m, "")
 	default:
 		if s.text != "" {
 			return m.applyFilter("")

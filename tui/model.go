@@ -205,8 +205,8 @@ func (m *Model) changed(msg changedMsg) []tea.Cmd {
 		return nil
 	}
 	if msg.snap != nil {
-		if p, before := msg.snap.Playing, msg.s.snap.Playing; p != nil && p.Over && (before == nil || !before.Over) {
-			m.queued = append(m.queued, m.readNotes(msg.s)) // they say what was different
+		if p, before := msg.snap.Playing, msg.s.snap.Playing; p != nil && p.Different > 0 && (before == nil || p.Different != before.Different) {
+			m.queued = append(m.queued, m.readNotes(msg.s)) // they say what is different
 		}
 		msg.s.take(msg.snap)
 		m.dirty = m.dirty || msg.s == m.scr()

@@ -86,6 +86,11 @@ func (m *Model) wheel(x, y, n int) {
 			r.list.Scroll(n)
 			r.anchor = -1
 		}
+	case s.follow == nil && s.view == replayView && y < m.splitAt:
+		s.compare.list.Scroll(n)
+		s.compare.moved()
+	case s.follow == nil && s.view == replayView:
+		s.compare.text.Move(n)
 	case s.follow == nil && s.table() != nil && (s.view == flowsView || y < m.splitAt):
 		s.table().Scroll(n)
 		s.tunnels.moved()
@@ -106,7 +111,7 @@ func (m *Model) clicked(x, y int, double bool) tea.Cmd {
 	case m.prompt != nil:
 		return nil
 	case y == 1:
-		if v := tabAt(x); v >= 0 {
+		if v := s.tabAt(x); v >= 0 {
 			m.visit(v)
 		}
 		return nil
@@ -118,6 +123,18 @@ func (m *Model) clicked(x, y int, double bool) tea.Cmd {
 	}
 	if r := s.rows(); r != nil {
 		return m.clickRows(r, x, y, double)
+	}
+	if v := s.compare; s.view == replayView {
+		if v.inText = y >= m.splitAt; v.inText {
+			return nil
+		}
+		if column, _ := v.list.Click(x, y-head); column < 0 {
+			v.moved()
+			if double {
+				return m.open()
+			}
+		}
+		return nil
 	}
 	t := s.table()
 	if t == nil {

@@ -42,6 +42,8 @@ func (s *screen) active() mover {
 			return s.findings.text
 		}
 		return s.findings.table
+	case s.view == replayView:
+		return s.compare.active()
 	}
 	return s.stats.text
 }
@@ -55,6 +57,9 @@ func (m *Model) moved() {
 	}
 	s.tunnels.moved()
 	s.findings.moved()
+	if s.view == replayView && !s.compare.inText {
+		s.compare.moved()
+	}
 }
 
 func (m *Model) move(n int) { m.scr().active().Move(n); m.moved() }
@@ -108,6 +113,8 @@ func (m *Model) open() tea.Cmd {
 		return m.openFinding()
 	case statsView:
 		return nil
+	case replayView:
+		return m.openExchange()
 	}
 	r := s.lists[s.view]
 	switch {
@@ -142,6 +149,10 @@ func (m *Model) foldAll(open bool) {
 // show switches to a view; a followed stream is left.
 func (m *Model) show(v view) {
 	s := m.scr()
+	if v == replayView && s.compare == nil {
+		m.say(paint.Caution, "nothing is being played here: %s does", m.keys.Key("replay"))
+		return
+	}
 	if s.follow != nil {
 		s.leaveStream()
 	}
@@ -160,6 +171,8 @@ func (m *Model) nextPane(n int) {
 		s.tunnels.inText = !s.tunnels.inText
 	case findingsView:
 		s.findings.inText = !s.findings.inText
+	case replayView:
+		s.compare.inText = !s.compare.inText
 	case messagesView, packetsView:
 		r := s.lists[s.view]
 		panes := 3
@@ -197,6 +210,8 @@ func (m *Model) toggleTail() {
 	switch r := s.rows(); {
 	case s.follow != nil:
 		s.follow.text.Follow = !s.follow.text.Follow
+	case s.view == replayView:
+		s.compare.toggleTail()
 	case r == nil:
 	case r.order != nil:
 		m.say(paint.Caution, "sorted rows have no end to stay at: sort by number first")
@@ -255,6 +270,8 @@ func (m *Model) back() tea.Cmd {
 		s.tunnels.inText = false
 	case s.view == findingsView && s.findings.inText:
 		s.findings.inText = false
+	case s.view == replayView && s.compare.inText:
+		s.compare.inText = false
 	default:
 		if !m.goBack() {
 			return m.clearFilter()

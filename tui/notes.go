@@ -143,6 +143,10 @@ func (m *Model) askNote() {
 // goMark goes to the next marked row, or one with a note, or the one before.
 func (m *Model) goMark(step int) {
 	s := m.scr()
+	if s.view == replayView {
+		m.nextDifference(step)
+		return
+	}
 	r := s.rows()
 	c := r.list.Current()
 	numbers := slices.Sorted(maps.Keys(s.notes.Of(r.kind)))

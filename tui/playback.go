@@ -13,6 +13,8 @@ type Playback struct {
 	Paused bool
 	Over   bool // nothing more is played
 	Same   bool // if it is over: nothing was different
+	// Different is how many differences there are so far: they are in the notes.
+	Different int64
 }
 
 // Player is a Source of a replay: of what is played again, or of what comes of
@@ -21,6 +23,9 @@ type Playback struct {
 type Player interface {
 	Source
 	Steer(o PlayOrder, at PlayRow) error
+	// Exchanges returns what is compared, the same as long as the source is
+	// part of the same replay; nil if it is part of none.
+	Exchanges() Exchanges
 }
 
 // PlayOrder is what a replay can be told.
@@ -52,7 +57,9 @@ func playActions() []action {
 		act(group, "replay.step", keys.Anywhere, "", "send one packet, and pause", steer(PlayStep), "."),
 		act(group, "replay.slower", keys.Anywhere, "", "half as fast", steer(PlaySlower), "("),
 		act(group, "replay.faster", keys.Anywhere, "", "twice as fast", steer(PlayFaster), ")"),
-		act(group, "replay.from", keys.Rows, "", "in the recording: go on from the row at the cursor", steer(PlayFrom), "R"),
+		act(group, "replay.from", keys.Rows|keys.Replay, "", "in the recording: go on from the row at the cursor", steer(PlayFrom), "R"),
+		act(group, "view.replay", keys.Anywhere, "", "what a replay compares: recorded and now, side by side", plainly(func(m *Model) { m.visit(replayView) }), "7"),
+		act(group, "replay.differences", keys.Replay, "differences", "only what is different, or all again", (*Model).toggleDifferences, "D"),
 	}
 }
 
@@ -65,7 +72,17 @@ func (m *Model) steer(o PlayOrder) tea.Cmd {
 		return nil
 	}
 	var at PlayRow
-	if o == PlayFrom {
+	if o == PlayFrom && s.view == replayView {
+		e := s.compare.current()
+		recording, steers := s.compare.x.Recording().(Player)
+		if e == nil || e.Request == 0 || !steers {
+			return nil
+		}
+		if at.List, at.Number = Packets, e.Request; e.Message {
+			at.List = Messages
+		}
+		p = recording
+	} else if o == PlayFrom {
 		if at.List, at.Number, ok = s.rows().noteTarget(); !ok {
 			return nil
 		}

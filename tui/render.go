@@ -76,6 +76,12 @@ func (m *Model) body(w, h int) []string {
 		return m.split(w, h, max(t.table.Len(), h/2), func(w, h int) []string { return t.table.Render(m.theme, w, h, !t.inText) },
 			"Finding", t.inText, func(w, h int) []string { return t.text.Render(m.theme, w, h) })
 	}
+	if s.view == replayView {
+		v := s.compare
+		v.fit(w)
+		return m.split(w, h, v.x.Len(), func(w, h int) []string { return v.list.Render(m.theme, w, h, !v.inText) },
+			"Recorded │ now", v.inText, func(w, h int) []string { return v.text.Render(m.theme, w, h) })
+	}
 	t := s.stats
 	if t.width != w {
 		t.width = w
@@ -86,7 +92,10 @@ func (m *Model) body(w, h int) []string {
 
 // split draws a table of so many rows over a text.
 func (m *Model) split(w, h, rows int, table func(w, h int) []string, title string, active bool, text func(w, h int) []string) []string {
-	top := min(max(rows+1, 4), h/2)
+	top := min(max(rows+1, 4), h*3/5)
+	if m.scr().view != replayView {
+		top = min(top, h/2)
+	}
 	m.splitAt = head + top
 	style := paint.Dim
 	if active {
@@ -130,8 +139,14 @@ func (m *Model) status() string {
 			l.Put(style, "   "+text)
 		}
 	}
-	if n.Playing != nil {
-		part(playing(n.Playing))
+	if n.Playing != nil { // as much as there is room for, but how far it is
+		style, text := playing(n.Playing)
+		for at := 0; at >= 0 && l.Left() <= paint.Width(text)+paint.Width(right)+4; {
+			if at = strings.LastIndex(text, ", "); at >= 0 {
+				text = text[:at]
+			}
+		}
+		part(style, text)
 	}
 	part(paint.Plain, count(n.Tunnels, "tunnel"))
 	packets := count(int64(n.Packets.Len()), "packet")
@@ -193,7 +208,7 @@ func (m *Model) tabs() string {
 	s := m.scr()
 	var l paint.Line
 	l.Reset(m.theme, m.w)
-	for v := range views {
+	for v := range s.tabs() {
 		l.Put(paint.Dim, []string{" ", "│"}[min(int(v), 1)])
 		if v > 0 {
 			l.Space(paint.Plain, 1)
@@ -214,23 +229,31 @@ func (m *Model) tabs() string {
 // stands in the filter's line.
 func (m *Model) modeBelow() (string, paint.Style) {
 	mode, style := m.mode()
-	if paint.Width(mode)+1 <= m.w-tabsWidth() {
+	if paint.Width(mode)+1 <= m.w-m.scr().tabsWidth() {
 		return "", style
 	}
 	return mode, style
 }
 
+// tabs is how many views the screen has.
+func (s *screen) tabs() view {
+	if s.compare == nil {
+		return replayView
+	}
+	return views
+}
+
 // tabsWidth is the room that the tabs take.
-func tabsWidth() (w int) {
-	for w = 0; tabAt(w) >= 0; w++ {
+func (s *screen) tabsWidth() (w int) {
+	for w = 0; s.tabAt(w) >= 0; w++ {
 	}
 	return w
 }
 
 // tabAt returns which tab is at column x, -1 for none.
-func tabAt(x int) view {
+func (s *screen) tabAt(x int) view {
 	at := 0
-	for v := range views {
+	for v := range s.tabs() {
 		w := len(viewNames[v]) + 4
 		if v > 0 {
 			w++
@@ -261,6 +284,11 @@ func (m *Model) mode() (string, paint.Style) {
 			title = c.name
 		}
 		return "sorted by " + title, paint.Caution
+	case s.view == replayView && s.compare.at >= 0 && s.snap.Playing != nil && !s.snap.Playing.Over && s.follow == nil:
+		if s.compare.tail {
+			return "follow on", paint.Good
+		}
+		return "follow off", paint.Dim
 	case r != nil && s.snap.Live && r.list.Follow:
 		return "follow on", paint.Good
 	case r != nil && s.snap.Live:
@@ -291,6 +319,8 @@ func (m *Model) filterLine() string {
 		text, right = s.findings.part, fmt.Sprintf("%s of %s", thousands(int64(s.findings.table.Len())), thousands(int64(len(s.findings.findings))))
 	case statsView:
 		text = ""
+	case replayView:
+		text, right = s.compare.filter, s.compare.differences()
 	default:
 		right = m.shownOf(s.lists[s.view])
 	}

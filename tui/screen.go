@@ -19,10 +19,11 @@ const (
 	tunnelsView
 	findingsView
 	statsView
+	replayView // of a replay
 	views
 )
 
-var viewNames = [views]string{"Messages", "Packets", "Flows", "Tunnels", "Findings", "Stats"}
+var viewNames = [views]string{"Messages", "Packets", "Flows", "Tunnels", "Findings", "Stats", "Replay"}
 
 // screen is everything that belongs to one source: it comes and goes whole.
 type screen struct {
@@ -43,7 +44,8 @@ type screen struct {
 	tunnels  *tunnelsTab
 	findings *findingsTab
 	stats    *statsTab
-	follow   *followView // over the views, nil for none
+	compare  *compareView // nil without a replay
+	follow   *followView  // over the views, nil for none
 
 	text    string // of the display filter, "" for none
 	trail   []stop // the way back, the last place last
@@ -67,6 +69,9 @@ func newScreen(m *Model, src Source) *screen {
 	}
 	if s.snap.Messages.Len() == 0 && s.snap.Packets.Len() > 0 { // bare packets
 		s.view = packetsView
+	}
+	if s.compared(); s.compare != nil && s.compare.x.Live() == src && s.compare.x.Len() > 0 {
+		s.view = replayView
 	}
 	s.grown()
 	return s
@@ -94,6 +99,7 @@ func (s *screen) take(snap *Snapshot) {
 	if s.follow != nil {
 		s.follow.stale = true
 	}
+	s.compared()
 	if s.paused {
 		return
 	}
@@ -105,6 +111,9 @@ func (s *screen) take(snap *Snapshot) {
 func (s *screen) grown() {
 	for _, r := range s.lists {
 		r.grown()
+	}
+	if s.compare != nil {
+		s.compare.refresh()
 	}
 }
 
@@ -137,7 +146,7 @@ func (m *Model) place() keys.Where {
 	case s.view <= packetsView:
 		return [...]keys.Where{keys.List, keys.Tree, keys.Hex}[s.lists[s.view].focus]
 	}
-	return [...]keys.Where{flowsView: keys.Flows, tunnelsView: keys.Tunnels, findingsView: keys.Findings, statsView: keys.Stats}[s.view]
+	return [...]keys.Where{flowsView: keys.Flows, tunnelsView: keys.Tunnels, findingsView: keys.Findings, statsView: keys.Stats, replayView: keys.Replay}[s.view]
 }
 
 // want returns the commands that fetch what the frame lacks.
@@ -147,6 +156,8 @@ func (s *screen) want(m *Model) []tea.Cmd {
 		return []tea.Cmd{s.follow.want(s)}
 	case s.view <= packetsView:
 		return s.lists[s.view].want(m, s)
+	case s.view == replayView:
+		return []tea.Cmd{s.compare.want(m)}
 	}
 	return []tea.Cmd{s.wantTab(m)}
 }

@@ -159,6 +159,8 @@ func (m *Model) findNext(step int) tea.Cmd {
 	case s.view == findingsView:
 		found = s.findings.table.Find(match.text, step)
 		s.findings.moved()
+	case s.view == replayView:
+		return s.compare.findText(m, match.text, step)
 	case s.view == statsView:
 		found = s.stats.text.Find(match.text, step)
 	default:

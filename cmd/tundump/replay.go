@@ -140,17 +140,18 @@ func (f *replayFlags) takeFile(args []string) string {
 
 // played is a recording that is ready to be played.
 type played struct {
-	flags   *replayFlags
-	stage   stage
-	file    string // its name, for people
-	rows    rowsOf
-	dir     decode.Direction
-	mapper  *mapper
-	plan    *replay.Plan
-	pace    replay.Pace
-	near    []netip.Prefix // the device's addresses, once they are known
-	unsaved error          // why a report is in no file
-	log     *slog.Logger
+	flags    *replayFlags
+	stage    stage
+	file     string // its name, for people
+	rows     rowsOf
+	dir      decode.Direction
+	mapper   *mapper
+	plan     *replay.Plan
+	compared replay.Exchanges
+	pace     replay.Pace
+	near     []netip.Prefix // the device's addresses, once they are known
+	unsaved  error          // why a report is in no file
+	log      *slog.Logger
 }
 
 // stage is where a replay says what it is about to do, and where it is seen.
@@ -319,6 +320,7 @@ func (p *played) compile(mtu int) error {
 	if err != nil {
 		return usage(err)
 	}
+	p.compared = p.plan.Exchanges()
 	return nil
 }
 

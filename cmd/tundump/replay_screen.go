@@ -59,13 +59,14 @@ type replayScreen struct {
 	steers   bool // the plan's controller has a say; a recorded server's has none
 	begin    time.Time
 
+	exchanges *exchanges
+
 	mu    sync.Mutex
 	speed float64
 	over  chan struct{} // closed when nothing more is played; what is below is set before
 	done  atomic.Bool
 	text  string
 	same  bool
-	notes map[tui.List]map[int64]string // of the recording's rows, what was different
 }
 
 func newReplayScreen(p *played, tap *replayTap, recorded *viewSource) *replayScreen {
@@ -74,6 +75,7 @@ func newReplayScreen(p *played, tap *replayTap, recorded *viewSource) *replayScr
 	if s.live.path == "" {
 		s.live.name = "replay of " + recorded.name
 	}
+	s.exchanges = &exchanges{p.compared, s, cmp.Or(p.flags.compare.wait, time.Second)}
 	s.live.play(s)
 	recorded.play(s)
 	return s
@@ -93,33 +95,18 @@ func (s *replayScreen) ended(r *replay.Report, err error) {
 		s.text, s.same = fmt.Sprintf("the same: %s", count(r.Answered+r.FlowsSame, "answer")), true
 	}
 	s.text = safe(s.text)
-	s.notes = map[tui.List]map[int64]string{tui.Messages: {}, tui.Packets: {}}
-	for i := range r.Differences {
-		d := &r.Differences[i]
-		of := s.notes[tui.Packets]
-		if d.Message {
-			of = s.notes[tui.Messages]
-		}
-		of[cmp.Or(d.Answer, d.Request)] = noteOf(d)
-	}
 	s.done.Store(true)
 	close(s.over)
 }
 
-// noteOf says in one line what was different.
-func noteOf(d *replay.Difference) string {
-	text := "replay: " + string(d.Kind)
-	for _, f := range d.Fields {
-		text += fmt.Sprintf("; %s: recorded %s, now %s", f.Name, orNone(f.Recorded), orNone(f.Live))
-	}
-	if len(d.Fields) == 0 && d.Live != "" {
-		text += "; now " + d.Live
-	}
-	return text
-}
-
 // playback says how far it is.
 func (s *replayScreen) playback() *tui.Playback {
+	p := s.progress()
+	p.Different = s.exchanges.Different()
+	return p
+}
+
+func (s *replayScreen) progress() *tui.Playback {
 	if s.done.Load() {
 		return &tui.Playback{Text: s.text, Over: true, Same: s.same}
 	}
@@ -306,39 +293,6 @@ func (s *viewSource) changedReplay(ctx context.Context, r *replayScreen, version
 		return nil, ctx.Err()
 	}
 	return s.with(s.of(s.view.Snapshot()), version), nil
-}
-
-// addDifferences adds what was different to the notes of a recording.
-func (s *viewSource) addDifferences(n tui.Notes) {
-	for l, of := range s.differences() {
-		have := n.Of(l)
-		for number, text := range of {
-			if _, ok := have[number]; !ok {
-				have[number] = tui.Note{Marked: true, Text: text}
-			}
-		}
-	}
-}
-
-// dropDifferences takes them away again: nobody has written them.
-func (s *viewSource) dropDifferences(n tui.Notes) {
-	for l, of := range s.differences() {
-		have := n.Of(l)
-		for number, text := range of {
-			if have[number] == (tui.Note{Marked: true, Text: text}) {
-				delete(have, number)
-			}
-		}
-	}
-}
-
-// differences are what was different in a recording that was played.
-func (s *viewSource) differences() map[tui.List]map[int64]string {
-	r, _ := s.playing()
-	if r == nil || r.recorded != s || !r.done.Load() {
-		return nil
-	}
-	return r.notes
 }
 
 var _ tui.Player = (*viewSource)(nil)

@@ -15,7 +15,8 @@ import (
 )
 
 // TestReplayScreen plays a recording of one answer that is the same and one
-// that is not behind the screen.
+// that is not behind the screen, which has them side by side, and marks what is
+// different in both captures, but not in the notes beside them.
 func TestReplayScreen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
@@ -23,14 +24,31 @@ func TestReplayScreen(t *testing.T) {
 	file := recordPings(t)
 	x := newTerminal(t, 120, 24, fmt.Sprintf("%s replay %s --netstack --tui -o; echo exit $?", buildProgram(t), file))
 	x.shows("‖ 0 of 2")
+	x.shows("· not yet           2")
 	x.keys(".")
 	x.shows("‖ 1 of 2, 1 answered")
-	x.keys("]") // to the recording
-	x.shows("[2/2] pings.pcapng")
+	x.shows("= same              2")
+	x.shows("· not yet           4")
 	x.keys("P") // goes on to the end
 	x.shows("■ 1 changed")
-	x.keys("'") // to what is marked
-	x.shows("replay: changed")
+	x.shows("≠ changed           4")
+	x.keys("'") // to what is different
+	x.shows("≠ CHANGED  packet 4, the answer to 3; now packet 4")
+	x.keys("Enter")
+	x.shows("note: replay: changed; data.data: recorded") // on the row of what came
+	x.keys("]")                                      // to the recording
+	x.shows("[2/2] pings.pcapng")
+	x.keys("7")
+	x.shows("≠ changed           4")
+	x.keys("D") // only what is different
+	x.shows("1 of 2")
+	x.keys("Enter")
+	x.shows("note: replay: changed; data.data: recorded")
+	x.keys("Up", "m")
+	x.until("a mark beside the recording", func(string) bool {
+		b, err := os.ReadFile(file + ".notes")
+		return err == nil && string(b) == `{"type":"mark","frame":3}`+"\n"
+	})
 	x.keys("Q")
 	x.shows("exit 1")
 	x.shows("tundump: replay: 1 changed")

@@ -20,11 +20,12 @@ const (
 	Tunnels
 	Findings
 	Stats
+	Replay // what a replay compares
 	Stream // a followed stream
 	Prompt // a line of input or a menu: letters are text there
 
 	Rows     = List | Tree | Hex
-	Tables   = Flows | Tunnels | Findings
+	Tables   = Flows | Tunnels | Findings | Replay
 	Views    = Rows | Tables | Stats
 	Anywhere = Views | Stream
 )
@@ -50,7 +51,7 @@ type Map struct {
 // returned as text, a line each: a name that is not known, or a key that would
 // do two things in one place; the first of the two in the table has it then.
 func NewMap(bindings []Binding, rebound map[string][]string) (*Map, []string) {
-	m := &Map{bindings: slices.Clone(bindings), index: make([]map[string]int, 9)}
+	m := &Map{bindings: slices.Clone(bindings), index: make([]map[string]int, 10)}
 	for i := range m.index {
 		m.index[i] = map[string]int{}
 	}
@@ -212,7 +213,7 @@ func (w Where) Places() string {
 	for _, p := range []struct {
 		w    Where
 		name string
-	}{{List, "list"}, {Tree, "tree"}, {Hex, "bytes"}, {Flows, "flows"}, {Tunnels, "tunnels"}, {Findings, "findings"}, {Stats, "stats"}, {Stream, "followed stream"}, {Prompt, "prompt"}} {
+	}{{List, "list"}, {Tree, "tree"}, {Hex, "bytes"}, {Flows, "flows"}, {Tunnels, "tunnels"}, {Findings, "findings"}, {Stats, "stats"}, {Replay, "replay"}, {Stream, "followed stream"}, {Prompt, "prompt"}} {
 		if w&p.w != 0 {
 			out = append(out, p.name)
 		}

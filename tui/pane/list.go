@@ -125,6 +125,27 @@ func (l *List) Forget() {
 	clear(l.subs)
 }
 
+// ForgetHidden drops what was fetched but the rows on the screen, which are
+// drawn as they were until there are newer ones: see Shown.
+func (l *List) ForgetHidden() {
+	rows := map[int]*Cells{}
+	for _, pos := range l.Shown() {
+		if c := l.rows[pos]; c != nil {
+			rows[pos] = c
+		}
+	}
+	l.rows = rows
+	clear(l.subs)
+}
+
+// Shown returns the positions of the rows on the screen.
+func (l *List) Shown() (rows []int) {
+	for i := l.top.i; !l.Empty() && i < min(l.top.i+l.height+1, l.index.High()); i++ {
+		rows = append(rows, l.index.At(i))
+	}
+	return rows
+}
+
 func (l *List) clamp() {
 	lo, hi := l.index.Low(), l.index.High()
 	if hi <= lo {
