@@ -36,7 +36,7 @@ func TestReplayScreen(t *testing.T) {
 	x.shows("≠ CHANGED  packet 4, the answer to 3; now packet 4")
 	x.keys("Enter")
 	x.shows("note: replay: changed; data.data: recorded") // on the row of what came
-	x.keys("]")                                      // to the recording
+	x.keys("]")                                           // to the recording
 	x.shows("[2/2] pings.pcapng")
 	x.keys("7")
 	x.shows("≠ changed           4")
