@@ -79,7 +79,7 @@ func moveActions() []action {
 		act(group, "move.end", keys.Anywhere, "", "to the last line; in a live capture, stay there", plainly((*Model).end), "end", "G"),
 		act(group, "move.left", keys.Rows|keys.Stats, "", "fold; to the parent; to the byte before; the info column back", plainly(func(m *Model) { m.side(-1) }), "left", "h"),
 		act(group, "move.right", keys.Rows|keys.Stats, "", "unfold; to the next byte; the info column on", plainly(func(m *Model) { m.side(1) }), "right", "l"),
-		act(group, "open", keys.Rows|keys.Tables, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel or finding to its rows", (*Model).open, "enter", "ctrl+j"),
+		act(group, "open", keys.Rows|keys.Tables, "open", "unfold a message or a line of the tree; from a packet to its tree; from a flow, tunnel, finding or an answer of a replay to its rows", (*Model).open, "enter", "ctrl+j"),
 		act(group, "unfold.all", keys.Rows, "", "unfold all that is on the screen, in the tree everything", plainly(func(m *Model) { m.foldAll(true) }), "*"),
 		act(group, "fold.all", keys.Rows, "", "fold everything", plainly(func(m *Model) { m.foldAll(false) }), "_"),
 		act(group, "go", keys.Rows, "", "go to a number, or to a time", plainly((*Model).askPlace), "ctrl+g", "#"),
@@ -92,7 +92,7 @@ func moveActions() []action {
 func findActions() []action {
 	const group = "Filter and search"
 	return []action{
-		act(group, "filter", keys.Rows|keys.Tables, "filter", "display filter; for flows one of addresses, ports, streams and tunnel, or a part of the text; for tunnels and findings a part of the text", plainly((*Model).askFilter), "/"),
+		act(group, "filter", keys.Rows|keys.Tables, "filter", "display filter; for flows one of addresses, ports, streams and tunnel, or a part of the text; for the other tables a part of the text", plainly((*Model).askFilter), "/"),
 		act(group, "filter.value", keys.Rows, "filter by this", "only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[2]s") }, "="),
 		act(group, "filter.and", keys.Rows, "", "of these, only rows with the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && %[2]s") }, "&"),
 		act(group, "filter.not", keys.Rows, "", "of these, only rows without the value at the cursor", func(m *Model) tea.Cmd { return m.filterValue("%[1]s && !(%[2]s)") }, "!"),

@@ -61,6 +61,7 @@ func (s *screen) compared() {
 		return
 	}
 	if x := p.Exchanges(); x != nil && (s.compare == nil || s.compare.x != x) {
+		s.notes.forgetPlayed() // of the replay before
 		s.compare = newCompareView(s, x)
 	}
 }

@@ -143,10 +143,15 @@ func (e *Exchange) sides() (recorded, now string) {
 // wordy is what a line of a list can do without.
 var wordy = strings.NewReplacer("Standard query response ", "", "Standard query ", "", "Echo (ping) ", "", "   ", " ", "  ", " ")
 
-// brief leaves out what says little: the first words and numbers of a DNS
-// message are the same in all of them.
+// brief leaves out what says little: the first words of a DNS message are the
+// same in all of them, and numbers tell nobody anything.
 func brief(s string) string {
 	s = wordy.Replace(s)
+	if what, rest, ok := strings.Cut(s, " id=0x"); ok && strings.HasPrefix(s, "ICMP") { // seq tells them apart
+		if _, rest, ok = strings.Cut(rest, ", "); ok {
+			return what + " " + rest
+		}
+	}
 	if rest, ok := strings.CutPrefix(s, "DNS 0x"); ok {
 		if _, rest, ok = strings.Cut(rest, " "); ok {
 			return "DNS " + rest
@@ -303,7 +308,7 @@ func (e *Exchange) rows() (asked string, out []compareRow) {
 		add(name, cmp.Or(e.Recorded, "nothing"), now, !Differences.Has(e.State) && e.State != Belated)
 	}
 	if e.State == Awaited && e.Wait > 0 && !e.Connection {
-		add("given up", "", "once nothing has come for "+short(e.Wait)+" at the end", true)
+		add("given up", "", "once nothing has come for "+e.Wait.String()+" at the end", true)
 	}
 	if then := took(e.Then); then != "" {
 		add("took", then, took(e.Now), e.State != Belated)

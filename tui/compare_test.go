@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -293,4 +294,59 @@ func TestNoReplay(t *testing.T) {
 	if !strings.Contains(Markdown(), "view.replay") {
 		t.Error("the view is not in the table of keys")
 	}
+}
+
+// playedControl hands out what a replay found, and keeps what is saved.
+type playedControl struct {
+	fakeControl
+	found map[int64]Note
+}
+
+func (c *playedControl) Notes(context.Context, Source) (Notes, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Notes{Packets: maps.Clone(c.found)}, nil
+}
+
+// What is different is marked as soon as it is known, and is saved only if the
+// user writes something else there.
+func TestReplayMarks(t *testing.T) {
+	live, recording, x := replayed(t, 11, oneOfEach)
+	c := &playedControl{}
+	d := drive(t, 120, 30, Options{Sources: []Source{recording, live}, Control: c})
+	d.keys("2")
+	d.lacks("replay: changed")
+	c.mu.Lock()
+	c.found = map[int64]Note{1: {Marked: true, Text: "replay: changed", Played: true}, 2: {Marked: true, Text: "replay: extra", Played: true}}
+	c.mu.Unlock()
+	recording.change(func() { recording.snap.Playing = &Playback{Text: "7 of 10", Different: 2} })
+	d.settle()
+	d.wants("note: replay: changed")
+	d.keys("down down m")
+	if want := map[int64]Note{3: {Marked: true}}; !maps.Equal(c.notes.Packets, want) {
+		t.Errorf("saved %v", c.notes.Packets)
+	}
+	d.keys("up m ; enter") // takes the mark away, and writes what is there
+	if want := map[int64]Note{3: {Marked: true}}; !maps.Equal(c.notes.Packets, want) {
+		t.Errorf("saved %v", c.notes.Packets)
+	}
+	d.keys("up ;")
+	d.text(", as it should")
+	d.keys("enter")
+	if want := map[int64]Note{3: {Marked: true}, 1: {Marked: true, Text: "replay: changed, as it should"}}; !maps.Equal(c.notes.Packets, want) {
+		t.Errorf("saved %v", c.notes.Packets)
+	}
+	c.mu.Lock()
+	c.found = nil
+	c.mu.Unlock()
+	recording.change(func() { // another replay
+		recording.x = &fakeExchanges{n: 1, at: -1, make: oneOfEach, recording: recording, live: x.live}
+		recording.snap.Playing = &Playback{Text: "0 of 1"}
+	})
+	d.settle()
+	if want := map[int64]Note{3: {Marked: true}, 1: {Marked: true, Text: "replay: changed, as it should"}}; !maps.Equal(d.m.scr().notes.Packets, want) {
+		t.Errorf("the marks of the replay before are there: %v", d.m.scr().notes.Packets)
+	}
+	d.keys("7")
+	d.wants("1 compared")
 }

@@ -31,7 +31,7 @@ type Control interface {
 	// Notes reads the marks and notes that are kept beside the capture; empty
 	// ones if there are none.
 	Notes(ctx context.Context, s Source) (Notes, error)
-	// SaveNotes writes them. The capture is not changed.
+	// SaveNotes writes those that were not Played. The capture is not changed.
 	SaveNotes(ctx context.Context, s Source, n Notes) error
 
 	// Wireshark starts Wireshark with the source's file and does not wait for
@@ -109,4 +109,7 @@ func (n *Notes) Of(l List) map[int64]Note {
 type Note struct {
 	Marked bool
 	Text   string // as typed; "" if there is none
+	// Played says that a replay has found it different, and nobody has written
+	// it: it is never saved.
+	Played bool
 }

@@ -60,13 +60,22 @@ func (s savedMsg) take(m *Model) tea.Cmd {
 	return nil
 }
 
-// saveNotes writes a copy: the notes may change while it is written.
+// saveNotes writes a copy, of what the user has written: the notes may change
+// while it is written.
 func (m *Model) saveNotes(s *screen) tea.Cmd {
 	if m.control == nil {
 		return nil
 	}
 	n := Notes{maps.Clone(s.notes.Messages), maps.Clone(s.notes.Packets)}
+	n.forgetPlayed()
 	return func() tea.Msg { return savedMsg{"saving notes", m.control.SaveNotes(s.ctx, s.src, n)} }
+}
+
+// forgetPlayed takes away what a replay has left.
+func (n *Notes) forgetPlayed() {
+	played := func(_ int64, n Note) bool { return n.Played }
+	maps.DeleteFunc(n.Messages, played)
+	maps.DeleteFunc(n.Packets, played)
 }
 
 // noteTarget is the list and number of the row at the cursor.
@@ -134,7 +143,9 @@ func (m *Model) askNote() {
 	}
 	m.ask(newPrompt("note on "+what+thousands(number), s.notes.Of(l)[number].Text, func(m *Model, text string) tea.Cmd {
 		n := s.notes.Of(l)[number]
-		n.Text = strings.TrimSpace(text)
+		if text = strings.TrimSpace(text); text != n.Text {
+			n.Text, n.Played = text, false
+		}
 		s.setNote(l, number, n)
 		return m.saveNotes(s)
 	}))

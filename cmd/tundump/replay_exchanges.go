@@ -118,20 +118,7 @@ func (s *viewSource) addDifferences(n tui.Notes) {
 		have := n.Of(l)
 		for number, text := range of {
 			if _, ok := have[number]; !ok {
-				have[number] = tui.Note{Marked: true, Text: text}
-			}
-		}
-	}
-}
-
-// dropDifferences takes them away again: nobody has written them, whatever
-// became of their marks.
-func (s *viewSource) dropDifferences(n tui.Notes) {
-	for l, of := range s.differences() {
-		have := n.Of(l)
-		for number, text := range of {
-			if have[number].Text == text {
-				delete(have, number)
+				have[number] = tui.Note{Marked: true, Text: text, Played: true}
 			}
 		}
 	}

@@ -159,7 +159,6 @@ func (c *viewControl) SaveNotes(_ context.Context, s tui.Source, n tui.Notes) er
 	if v.path == "" {
 		return tui.ErrNotHere
 	}
-	v.dropDifferences(n)
 	old, err := notes.Of(v.path)
 	if err != nil {
 		return err
