@@ -155,7 +155,9 @@ func (x *served) Read(i int) (Exchange, error) {
 	case connection:
 		return x.r.connection(n), nil
 	case a == nil:
-		return x.r.others.all()[n].surplus(), nil
+		e := x.r.others.all()[n].surplus()
+		e.Asks = true
+		return e, nil
 	}
 	return a.request(a.steps[n])
 }

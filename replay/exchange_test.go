@@ -292,7 +292,7 @@ func TestExchangesServed(t *testing.T) {
 	if e := exchange(t, x, 3); !e.Connection || e.Difference == nil || e.Live != "10 bytes up, 9 down" {
 		t.Errorf("%+v", e)
 	}
-	if e := exchange(t, x, 4); !strings.Contains(e.Live, "→ 10") {
+	if e := exchange(t, x, 4); !e.Asks || !strings.Contains(e.Live, "→ 10") {
 		t.Errorf("%+v", e)
 	}
 	if d := x.Differences(); len(d) != 3 {

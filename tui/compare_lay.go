@@ -69,7 +69,10 @@ func (e *Exchange) cells() *pane.Cells {
 			asked = cmp.Or(end, to)
 		}
 	}
-	if asked == "" && e.Request > 0 {
+	switch {
+	case asked == "" && e.Asks:
+		asked = brief(e.Live)
+	case asked == "" && e.Request > 0:
 		asked = "after " + e.number(e.Request)
 	}
 	return &pane.Cells{
@@ -109,10 +112,11 @@ func (e *Exchange) sides() (recorded, now string) {
 	}
 	switch e.State {
 	case Awaited:
-		now = "waiting " + short(e.Since.Round(time.Millisecond))
+		now = "waiting "
 		if e.Connection {
-			now = "open for " + short(e.Since.Round(time.Millisecond))
+			now = "open for "
 		}
+		now += lasting(e.Since)
 	case Equal:
 		now = "the same"
 	case Belated:
@@ -136,8 +140,19 @@ func (e *Exchange) sides() (recorded, now string) {
 		now = cmp.Or(e.Live, "nothing came")
 	case Surplus:
 		recorded, now = "nothing", brief(e.Live)
+		if e.Asks {
+			now = "unmatched"
+		}
 	}
 	return recorded, now
+}
+
+// lasting writes how long something has lasted so far.
+func lasting(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
 // wordy is what a line of a list can do without.
@@ -302,8 +317,11 @@ func (e *Exchange) rows() (asked string, out []compareRow) {
 			now = e.Live
 		}
 		name := "answer"
-		if e.Connection {
+		switch {
+		case e.Connection:
 			name = "carried"
+		case e.Asks:
+			name = "asked"
 		}
 		add(name, cmp.Or(e.Recorded, "nothing"), now, !Differences.Has(e.State) && e.State != Belated)
 	}

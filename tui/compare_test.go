@@ -285,6 +285,30 @@ func TestReplayMillions(t *testing.T) {
 	}
 }
 
+// Of a recorded server, what was asked is compared.
+func TestReplayServed(t *testing.T) {
+	live, recording, x := replayed(t, 3, func(i int) Exchange {
+		e := Exchange{Asks: true, Request: 7, Answer: 8, Loop: 1, To: dnsSrv, Then: -1, Now: -1, Asked: "UDP 6000 → 9 Len=5", Recorded: "UDP 9 → 6000 Len=3"}
+		switch i {
+		case 1:
+			e.State, e.Live, e.Differs, e.Fields = Different, "UDP 1 → 9 Len=6", 1, []ExchangeField{{"udp.payload", "6669", "7468"}}
+		case 2:
+			e = Exchange{Asks: true, State: Surplus, Then: -1, Now: -1, Loop: 1, Live: "a TCP connection to 192.0.2.7:80"}
+		}
+		return e
+	})
+	x.at = -1
+	d := drive(t, 140, 45, Options{Sources: []Source{live, recording}})
+	d.wants("what packet 7 asks", "asked   to 10.8.0.1: UDP 6000 → 9 Len=5", "answer  UDP 9 → 6000 Len=3")
+	d.lacks("follow o")
+	d.keys("down")
+	d.wants("udp.payload 6669", "│ 7468", "udp.payload  6669", "│ UDP 1 → 9 Len=6")
+	d.keys("down")
+	d.wants("▌ + extra", "a TCP connection to 19", "│ unmatched", "nothing like it was recorded", "│ a TCP connection to 192.0.2.7:80")
+	d.keys("enter")
+	d.wants("no row of the recording stands for it")
+}
+
 // Without a replay there is no such view.
 func TestNoReplay(t *testing.T) {
 	d := drive(t, 120, 30, Options{}, small(t, false))
