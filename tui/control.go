@@ -46,6 +46,10 @@ type Control interface {
 	// SaveSettings keeps what the user changed for the next time.
 	SaveSettings(ctx context.Context, s Settings) error
 
+	// Paths says what a path that is being typed could become. A large folder
+	// is looked at for a moment only; one that answers slowly may take longer.
+	Paths(ctx context.Context, typed string) (Paths, error)
+
 	// Copy puts text into the clipboard by way of the terminal (OSC 52),
 	// through the writer that the frames go to.
 	Copy(ctx context.Context, text string) error
@@ -60,6 +64,23 @@ type Replay interface {
 	Start(ctx context.Context) (Source, error)
 	// Close ends it. It waits for what has begun to be undone.
 	Close()
+}
+
+// Paths is what a path could become: what was typed of it from byte From on is
+// the beginning of each of Names.
+type Paths struct {
+	From   int
+	Names  []Path // by name; a name that begins with a dot only if that was typed
+	Folder bool   // what was typed is a folder already
+	More   bool   // there may be more than these
+}
+
+// Path is a file, or a folder, whose name ends with the separator of paths then.
+type Path struct {
+	Name   string // as the system has it; not safe
+	Folder bool
+	Size   int64 // of a file, in bytes
+	Time   int64 // of the last change, in nanoseconds since the Unix epoch
 }
 
 // Export says what to write.

@@ -3,8 +3,10 @@ package tui
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
@@ -383,6 +385,8 @@ type fakeControl struct {
 	opened    Source
 	replay    *fakeReplay // what Replay returns
 	closed    int
+	paths     []Path   // in the folder d
+	asked     []string // what paths were asked for
 	err       error
 }
 
@@ -423,6 +427,25 @@ func (c *fakeControl) SaveSettings(_ context.Context, s Settings) error {
 	defer c.mu.Unlock()
 	c.settings = s
 	return nil
+}
+
+// Paths has a folder in memory: what begins as was typed behind "d/".
+func (c *fakeControl) Paths(_ context.Context, typed string) (Paths, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = append(c.asked, typed)
+	begin, in := strings.CutPrefix(typed, "d/")
+	if !in {
+		return Paths{}, errors.New("no such file or directory\x1b[2J")
+	}
+	p := Paths{From: len("d/"), Folder: begin == "", More: begin == ""}
+	for _, n := range c.paths {
+		if strings.HasPrefix(n.Name, begin) {
+			p.Names = append(p.Names, n)
+			p.Folder = p.Folder || n.Folder && n.Name == begin+"/"
+		}
+	}
+	return p, nil
 }
 func (c *fakeControl) Copy(_ context.Context, text string) error {
 	c.mu.Lock()

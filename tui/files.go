@@ -94,17 +94,14 @@ func (m *Model) askExport(label string, what func() (exportWhat, error)) {
 	if name == "" || name == "." {
 		name = "tundump"
 	}
-	m.ask(newPrompt("export "+label+" to", name+"-export.pcapng", func(m *Model, path string) tea.Cmd {
-		if path = strings.TrimSpace(path); path == "" {
-			return nil
-		}
+	m.askPath("export "+label+" to", name+"-export.pcapng", func(m *Model, path string) tea.Cmd {
 		w, err := what()
 		if err != nil {
 			m.fail("export", err)
 			return nil
 		}
 		return m.export(s, w, path)
-	}))
+	})
 }
 
 func (m *Model) export(s *screen, w exportWhat, path string) tea.Cmd {
@@ -195,10 +192,7 @@ func (m *Model) askOpen() {
 	if m.here("open") == nil {
 		return
 	}
-	m.ask(newPrompt("open capture", "", func(m *Model, path string) tea.Cmd {
-		if path = strings.TrimSpace(path); path == "" {
-			return nil
-		}
+	m.askPath("open capture", "", func(m *Model, path string) tea.Cmd {
 		control := m.control
 		return m.run(m.scr(), "open "+filepath.Base(path), func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 			src, err := control.Open(ctx, path)
@@ -207,7 +201,7 @@ func (m *Model) askOpen() {
 			}
 			return func(m *Model) tea.Cmd { return m.beside(src) }, nil
 		})
-	}))
+	})
 }
 
 // beside shows another source beside those that are open.

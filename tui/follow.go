@@ -334,14 +334,11 @@ func (m *Model) askSaveStream() {
 		return
 	}
 	suffix := [...]string{AsText: ".txt", AsHex: ".hex", AsRaw: ".bin"}[f.form]
-	m.ask(newPrompt("save "+formNames[f.form]+" to", "stream"+suffix, func(m *Model, path string) tea.Cmd {
-		if path = strings.TrimSpace(path); path == "" {
-			return nil
-		}
+	m.askPath("save "+formNames[f.form]+" to", "stream"+suffix, func(m *Model, path string) tea.Cmd {
 		control, src, what := m.control, s.src, SaveStream{Path: path, Stream: f.stream, Side: f.side, Form: f.form}
 		return m.run(s, "save", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 			err := control.SaveStream(ctx, src, what, progress)
 			return func(m *Model) tea.Cmd { m.say(paint.Good, "wrote the stream to %s", path); return nil }, err
 		})
-	}))
+	})
 }

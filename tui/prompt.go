@@ -36,9 +36,12 @@ type prompt struct {
 
 	// complete returns what text[from:to] could become; nil for none.
 	complete func(text string, at int) (from, to int, list []completion)
+	// find begins to look for the same in the background; nil for nothing.
+	find     func(text string)
+	enter    func() (stays bool) // comes before accept
 	from, to int
 	list     []completion
-	chosen   int
+	chosen   int // of list; -1 for none: so begins what find brings
 	judged   verdict
 
 	tab, other func(m *Model) // what the two keys do instead of completing
@@ -84,6 +87,10 @@ func (p *prompt) changed() {
 	if p.complete != nil {
 		p.from, p.to, p.list = p.complete(text, p.at())
 	}
+	if p.find != nil {
+		p.chosen = -1
+		p.find(text)
+	}
 }
 
 // promptKey takes a key.
@@ -97,7 +104,11 @@ func (m *Model) promptKey(msg tea.KeyMsg) tea.Cmd {
 	p.marked = false
 	switch name {
 	case "prompt.accept":
+		if p.enter != nil && p.enter() {
+			return nil
+		}
 		if p.judged.wrong {
+			p.judged.style = paint.Bad
 			m.say(paint.Bad, "%s", p.judged.text)
 			return nil
 		}
@@ -158,7 +169,7 @@ func (p *prompt) take() {
 }
 
 func (p *prompt) up() {
-	if p.past == 0 && p.chosen > 0 {
+	if p.past == 0 && (p.chosen > 0 || p.chosen == 0 && p.find != nil) {
 		p.chosen--
 		return
 	}
@@ -211,7 +222,7 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 		hint, faint = safe(p.judged.text), paint.Bad
 	}
 	room := l.Left() - 1
-	if hint != "" && room > len(hint)+24 {
+	if hint != "" && room > paint.Width(hint)+24 {
 		room -= paint.Width(hint) + 2
 	}
 	text, at := p.input.Value(), p.at()
@@ -256,9 +267,9 @@ func (p *prompt) completions(t *paint.Theme, w int) []string {
 	}
 	width := 0
 	for _, c := range p.list {
-		width = max(width, len(c.text))
+		width = max(width, paint.Width(safe(c.text)))
 	}
-	width = min(width, 40)
+	width = min(width, max(40, w-60))
 	box := min(w-4, width+70)
 	first := max(0, min(p.chosen-maxCompletions/2, len(p.list)-maxCompletions))
 	var out []string

@@ -29,9 +29,11 @@ func (m *Model) render() []string {
 	lines = append(lines, m.body(m.w, m.h-head-1)...)
 	lines = append(lines, m.bottom())
 	if p := m.prompt; p != nil {
-		if box := p.completions(m.theme, m.w); box != nil && p.top {
-			lines = paint.Overlay(lines, box, 3, head)
+		box, y := p.completions(m.theme, m.w), head
+		if !p.top {
+			y = m.h - 1 - len(box)
 		}
+		lines = paint.Overlay(lines, box, 3, y)
 	}
 	if m.picker != nil {
 		lines = paint.Overlay(lines, m.picker.render(m.theme, m.w, m.h), m.picker.x, m.picker.y)

@@ -95,7 +95,7 @@ func (c *viewControl) Open(ctx context.Context, path string) (tui.Source, error)
 
 // fromHome takes a leading ~ as a shell does.
 func fromHome(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && rest != "" && os.IsPathSeparator(rest[0]) {
 		if home, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(home, rest)
 		}
