@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ type pathFinder struct {
 	cancel context.CancelFunc // of the looking that is on its way, nil for none
 	listed string             // what p.list was found for
 	taking bool               // the key that completes was pressed before
-	why    string             // there is no list, or not all of it
+	why    string             // there is no list or not all of it; else what the keys do
 }
 
 // askPath asks for a path, with completion. accept has it without spaces around
@@ -30,7 +31,7 @@ func (m *Model) askPath(label, text string, accept func(m *Model, path string) t
 		}
 		return accept(m, path)
 	})
-	f := &pathFinder{m: m, p: p, why: m.keys.Key("prompt.complete") + " completes, " + m.keys.Key("prompt.down") + " chooses"}
+	f := &pathFinder{m: m, p: p}
 	p.find = f.find
 	p.tab = func(*Model) { f.complete() }
 	p.enter = f.enter
@@ -87,13 +88,15 @@ func (t pathsMsg) take(m *Model) tea.Cmd {
 // put shows what was found.
 func (f *pathFinder) put(text string, paths *Paths, err error) {
 	p := f.p
-	f.listed, f.why = text, ""
+	f.listed, f.why = text, fmt.Sprintf("%s completes, %s chooses", f.m.keys.Key("prompt.complete"), f.m.keys.Key("prompt.down"))
 	p.list, p.chosen = nil, -1
 	p.from, p.to = paths.From, len(text)
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil:
 		f.why = safe(err.Error())
+	case len(paths.Names) == 0:
+		f.why = "nothing there begins so"
 	case paths.More:
 		f.why = "there are more: type on"
 	}
