@@ -242,7 +242,7 @@ func (x *planned) connection(m *matcher, d int) Exchange {
 
 // exchange is what was recorded of a dialogue.
 func (d *Dialogue) exchange() Exchange {
-	out := Exchange{Connection: true, To: d.Host, Request: d.Number, Message: d.Message, Then: d.End - d.Begin, Now: -1, Asked: d.line}
+	out := Exchange{Connection: true, To: safeText(d.Host), Request: d.Number, Message: d.Message, Then: d.End - d.Begin, Now: -1, Asked: d.line}
 	out.Recorded = traffic(int64(len(d.Payload[decode.ClientToServer])), int64(len(d.Payload[decode.ServerToClient])))
 	if !d.Connected {
 		out.Recorded = "it was not accepted"

@@ -209,17 +209,20 @@ func (c selectedMsg) take(m *Model) tea.Cmd {
 	}
 	m.fail("reading what is compared", c.err)
 	if c.err == nil {
-		v.choose(c.rows)
+		v.choose(append([]int32{}, c.rows...)) // none is not all
 	}
 	return nil
 }
 
 // choose shows these rows, nil for all; the cursor stays where it can.
 func (v *compareView) choose(rows []int32) {
-	if v.chosen = rows; rows != nil && len(rows) == 0 {
-		v.chosen = []int32{}
+	before := v.chosen
+	v.chosen = rows
+	if n := len(before); before != nil && len(rows) >= n && slices.Equal(rows[:n], before) { // the screen stands still
+		v.list.Grow(v.index())
+	} else {
+		v.list.SetIndex(v.index())
 	}
-	v.list.SetIndex(v.index())
 	v.lay()
 }
 

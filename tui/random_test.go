@@ -22,7 +22,21 @@ func TestRandomEvents(t *testing.T) {
 			f := small(t, true)
 			other := newFake("other", false)
 			traffic(other)
-			d := drive(t, 140, 45, Options{Control: &fakeControl{opened: other}}, f)
+			opt, grow := Options{Control: &fakeControl{opened: other}}, func() {}
+			var d *driver
+			if seed%2 == 0 {
+				d = drive(t, 140, 45, opt, f)
+			} else { // of a replay
+				live, recording, x := replayed(t, 3, func(i int) Exchange { return oneOfEach(i % 11) })
+				opt.Sources, f = []Source{live, recording}, live.fake
+				d = drive(t, 140, 45, opt)
+				grow = func() {
+					x.mu.Lock()
+					defer x.mu.Unlock()
+					x.n += rnd.IntN(20)
+					x.at = rnd.IntN(x.n)
+				}
+			}
 			d.fakes = append(d.fakes, other)
 			d.m.actions = harmless(d.m.actions)
 			var pressed []string
@@ -35,7 +49,7 @@ func TestRandomEvents(t *testing.T) {
 				msg := randomEvent(rnd, d.m)
 				pressed = append(pressed, fmt.Sprintf("%T %v", msg, msg))
 				if rnd.IntN(4) == 0 {
-					f.change(func() { f.add(randomRow(rnd, f)) })
+					f.change(func() { f.add(randomRow(rnd, f)); grow() })
 				}
 				d.update(msg)
 				if rnd.IntN(3) == 0 { // else the next one comes while this one is still at work

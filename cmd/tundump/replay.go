@@ -93,7 +93,7 @@ could not be tried. SIGUSR1 pauses, SIGCONT resumes.`,
 	fl.SortFlags = false
 	f.register(fl)
 	f.source.register(fl)
-	fl.BoolVar(&f.ui.on, "tui", false, "show what is played, what comes and the recording in the terminal UI, until q; P pauses, . steps, ( and ) change the speed, R goes to a row")
+	fl.BoolVar(&f.ui.on, "tui", false, "show the answers, recorded and now side by side, what comes and the recording in the terminal UI, until q; P pauses, . steps, ( and ) change the speed, R goes to a row")
 	f.log.register(fl)
 	return c
 }
