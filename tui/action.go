@@ -161,7 +161,7 @@ func programActions() []action {
 	return []action{
 		act(group, "palette", keys.Anywhere, "commands", "everything that can be done, by name", plainly((*Model).openPalette), ":"),
 		act(group, "help", keys.Anywhere, "help", "the keys of this place; type to search", plainly((*Model).openHelp), "?", "f1"),
-		act(group, "back", keys.Anywhere, "", "cancel what runs; else back, from the panes to the list, from a filter to all rows", (*Model).back, "esc"),
+		act(group, "back", keys.Anywhere, "", "cancel what runs; else back: from the panes to the list, from a filter, an order or hidden rows to all rows", (*Model).back, "esc"),
 		act(group, "redraw", keys.Anywhere, "", "draw the screen anew", func(*Model) tea.Cmd { return tea.ClearScreen }, "ctrl+l"),
 		act(group, "suspend", keys.Anywhere, "", "to the shell; fg comes back", func(*Model) tea.Cmd { return tea.Suspend }, "ctrl+z"),
 		act(group, "quit", keys.Anywhere, "quit", "leave the stream; else end the program", (*Model).askQuit, "q"),

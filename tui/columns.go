@@ -206,11 +206,14 @@ func (c *cellMaker) fieldText(f *field.Field, r *Row) string {
 	return string(c.buf)
 }
 
-func numberCell(_ *cellMaker, r *Row) string {
+func numberCell(_ *cellMaker, r *Row) string { return thousands(r.number()) }
+
+// number is the one that people see.
+func (r *Row) number() int64 {
 	if r.Packet != nil {
-		return thousands(r.Number)
+		return r.Number
 	}
-	return thousands(r.Event.Number)
+	return r.Event.Number
 }
 
 func tunnelCell(_ *cellMaker, r *Row) string {

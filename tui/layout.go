@@ -100,13 +100,16 @@ func (m *Model) rowsBody(r *rowsView, w, h int) []string {
 // nothing says why a list has no rows.
 func (m *Model) nothing(r *rowsView) string {
 	s := r.s
+	again := m.keys.Key("live.clear")
 	switch {
+	case r.sel != nil && s.first[r.kind] > 0:
+		return "nothing new passes the filter since the list was cleared: " + again + " shows all"
 	case r.sel != nil && s.selecting():
 		return "looking for rows that pass the filter …"
 	case r.sel != nil:
 		return "no row passes the filter: " + m.keys.Key("back") + " shows all"
 	case s.first[r.kind] > 0:
-		return "nothing new since the list was cleared: " + m.keys.Key("live.clear") + " shows all"
+		return "nothing new since the list was cleared: " + again + " shows all"
 	case s.snap.Live:
 		return "nothing has passed yet"
 	case s.snap.Indexing:

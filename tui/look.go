@@ -46,6 +46,7 @@ func (m *Model) toggleColours() {
 		m.set.Colours = "off"
 	}
 	m.renew()
+	m.say(paint.Good, "rows in colour: %s", cmp.Or(m.set.Colours, "on"))
 }
 
 func (m *Model) nextTheme() {
@@ -249,12 +250,12 @@ type sortedAs struct {
 // while the capture grows.
 func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 	c := r.columns[i]
-	r.ordered++
 	if c.name == "number" && !down { // as in the capture
-		r.order, r.by = nil, nil
+		r.unsort()
 		r.list.SetIndex(r.index())
 		return nil
 	}
+	r.ordered++
 	r.list.Follow = false
 	r.by = &sortedAs{c.name, down}
 	x, sel, first := r.unsorted(), r.sel, r.extent().First
@@ -279,6 +280,13 @@ func (m *Model) sortRows(r *rowsView, i int, down bool) tea.Cmd {
 			return nil
 		}, err
 	})
+}
+
+// unsort has the rows stand as in the capture, and drops a sorting that is on
+// its way. The list is to be given its index then.
+func (r *rowsView) unsort() {
+	r.order, r.by = nil, nil
+	r.ordered++
 }
 
 // sortKey is what a row is ordered by: a number if the column has them.

@@ -92,3 +92,66 @@ func TestMoreAndLessRoom(t *testing.T) {
 		t.Errorf("less after more is another screen:\n%s\n%s", d.screen(), before)
 	}
 }
+
+// The escape key brings the rows back in their order, and those that were
+// hidden.
+func TestEscapeUnsorts(t *testing.T) {
+	d := drive(t, 140, 45, Options{}, small(t, false))
+	d.keys("2 s")
+	d.text("length")
+	d.keys("enter")
+	d.wants("sorted by Length")
+	d.keys("esc")
+	d.lacks("sorted by")
+	if n := d.m.scr().rows().list.Index().At(0); n != 0 {
+		t.Errorf("the first row is at %d", n)
+	}
+	d.keys("z")
+	d.wants("0 packets", "z shows all")
+	d.keys("esc")
+	d.wants("50 packets")
+}
+
+// Rows that are hidden are hidden in whatever order, and newer ones come.
+func TestClearSorted(t *testing.T) {
+	f := small(t, true)
+	d := drive(t, 140, 45, Options{}, f)
+	d.keys("2 S")
+	d.wants("sorted by No.")
+	d.keys("z")
+	d.lacks("sorted by", "ICMP")
+	d.m.applyFilter("icmp")
+	d.settle()
+	d.keys("z z") // shown and hidden
+	d.wants("nothing new passes the filter since the list was cleared")
+	f.change(func() { f.add(bareEvent(f, 1)) })
+	d.settle()
+	d.wants("1 of 1", "ICMP")
+}
+
+// What changes nothing on some screens says that it was done.
+func TestFeedback(t *testing.T) {
+	d := drive(t, 80, 24, Options{}, small(t, false))
+	d.keys("2 O")
+	d.wants("rows in colour: off")
+	d.keys("O")
+	d.wants("rows in colour: on")
+	d.keys("U")
+	d.wants("nothing is marked")
+	d.keys("m down m U")
+	d.wants("2 marks taken away")
+	d.keys("ctrl+t")
+	d.wants("times count from here")
+	d.keys("ctrl+t")
+	d.wants("times count from the first again")
+	d.keys("ctrl+g")
+	d.text("2.5x")
+	d.wants("a number, 12.5s or 15:04:05")
+	d.keys("ctrl+u")
+	d.text("999999")
+	d.keys("enter")
+	d.wants("there is no packet 999,999: this is the last")
+	d.keys("ctrl+f shift+tab shift+tab")
+	d.text("a long expression that goes on [")
+	d.wants("missing closing")
+}

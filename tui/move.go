@@ -242,6 +242,9 @@ func (m *Model) clearRows() {
 		s.first = [2]int{s.shown.Messages.End, s.shown.Packets.End}
 	}
 	for _, r := range s.lists {
+		if !again { // rows in an order of their own would stay, and new ones not come
+			r.unsort()
+		}
 		pos, ok := r.list.Position()
 		moved := ok && r.list.Row() != r.list.Index().Low()
 		r.list.SetIndex(r.index())
@@ -272,10 +275,14 @@ func (m *Model) back() tea.Cmd {
 		s.findings.inText = false
 	case s.view == replayView && s.compare.inText:
 		s.compare.inText = false
+	case m.goBack():
+	case r != nil && s.text == "" && r.by != nil:
+		r.unsort()
+		r.list.SetIndex(r.index())
+	case r != nil && s.text == "" && s.first != [2]int{}:
+		m.clearRows()
 	default:
-		if !m.goBack() {
-			return m.clearFilter()
-		}
+		return m.clearFilter()
 	}
 	return nil
 }

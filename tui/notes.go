@@ -122,12 +122,21 @@ func (m *Model) toggleMark() tea.Cmd {
 
 func (m *Model) clearMarks() tea.Cmd {
 	s := m.scr()
+	cleared := 0
 	for _, l := range []List{Messages, Packets} {
 		for number, n := range s.notes.Of(l) {
+			if n.Marked {
+				cleared++
+			}
 			n.Marked = false
 			s.setNote(l, number, n)
 		}
 	}
+	if cleared == 0 {
+		m.say(paint.Caution, "nothing is marked: %s marks a row", m.keys.Key("mark"))
+		return nil
+	}
+	m.say(paint.Good, "%s taken away; notes stay", count(int64(cleared), "mark"))
 	return m.saveNotes(s)
 }
 
@@ -174,11 +183,12 @@ func (m *Model) goMark(step int) {
 	m.goTo(r, Place{Number: numbers[(i+len(numbers))%len(numbers)]})
 }
 
-// placedMsg is where a place is.
+// placedMsg is where a place is, or where the last row is: beyond it.
 type placedMsg struct {
-	r   *rowsView
-	pos int
-	err error
+	r      *rowsView
+	pos    int
+	beyond string // what there is none of
+	err    error
 }
 
 func (p placedMsg) take(m *Model) tea.Cmd {
@@ -188,7 +198,11 @@ func (p placedMsg) take(m *Model) tea.Cmd {
 	}
 	p.r.anchor = -1
 	p.r.list.GoTo(p.pos, -1)
-	if at, ok := p.r.list.Position(); ok && at != p.pos {
+	switch at, ok := p.r.list.Position(); {
+	case !ok:
+	case p.beyond != "":
+		m.say(paint.Caution, "there is no %s: this is the last", p.beyond)
+	case at != p.pos:
 		m.say(paint.Caution, "the row is not among those that are shown: this is the next one")
 	}
 	return nil
@@ -199,7 +213,16 @@ func (m *Model) goTo(r *rowsView, p Place) {
 	src, ctx, l := r.s.src, r.s.ctx, r.kind
 	m.queued = append(m.queued, func() tea.Msg {
 		pos, err := src.Locate(ctx, l, p)
-		return placedMsg{r, pos, err}
+		found := placedMsg{r: r, pos: pos, err: err}
+		if err == nil && p.Number != 0 {
+			found.err = src.Read(ctx, l, []int{pos}, func(row *Row) bool {
+				if row.number() < p.Number {
+					found.beyond = strings.TrimSuffix(l.String(), "s") + " " + thousands(p.Number)
+				}
+				return true
+			})
+		}
+		return found
 	})
 }
 
@@ -228,7 +251,7 @@ func (m *Model) askPlace() {
 	m.ask(p)
 }
 
-var errPlace = errors.New("write a number, seconds since the start as 12.5s, or a time of day as 15:04:05")
+var errPlace = errors.New("a number, 12.5s or 15:04:05")
 
 func (m *Model) parsePlace(r *rowsView, text string) (Place, error) {
 	if n, err := strconv.ParseInt(strings.ReplaceAll(text, ",", ""), 10, 64); err == nil && n > 0 {
@@ -271,9 +294,11 @@ func (m *Model) timeReference() {
 	}
 	if s.ref == c.Time {
 		s.ref = 0
+		m.say(paint.Good, "times count from the first again")
 		return
 	}
 	s.ref = c.Time
+	m.say(paint.Good, "times count from here; the same key again: from the first")
 	if m.set.Time != "" && m.set.Time != "r" {
 		m.say(paint.Caution, "times count from here once they are relative: %s changes their form", m.keys.Key("time.form"))
 	}

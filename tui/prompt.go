@@ -222,7 +222,12 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 		hint, faint = safe(p.judged.text), paint.Bad
 	}
 	room := l.Left() - 1
-	if hint != "" && room > paint.Width(hint)+24 {
+	least := 24 // of the text is seen, 12 where it is wrong: why matters more then
+	if faint == paint.Bad {
+		least = 12
+		hint = paint.Cut(hint, room-least-1)
+	}
+	if hint != "" && room > paint.Width(hint)+least {
 		room -= paint.Width(hint) + 2
 	}
 	text, at := p.input.Value(), p.at()

@@ -61,7 +61,7 @@ func (q *search) matcher() (matcher, error) {
 	case forRegexp:
 		re, err := regexp.Compile(q.text)
 		if err != nil {
-			return matcher{}, err
+			return matcher{}, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		return matcher{re.MatchString, re.Match}, nil
 	}
