@@ -19,9 +19,6 @@ const (
 	States                 // how many there are
 )
 
-// Trouble reports whether it counts as a difference.
-func (s State) Trouble() bool { return s >= Different && s < States }
-
 // Exchange is what the recording has of a request and its answer, or of a
 // connection, and what became of it now. Its texts are safe to print.
 type Exchange struct {
@@ -78,17 +75,6 @@ type Exchanges interface {
 	// Differences returns them, as a Report has them: the first of them. The
 	// slice is the caller's.
 	Differences() []Difference
-}
-
-// FindExchange returns the first of the exchanges from number i on, or with a
-// step of -1 the first before it, whose state is wanted; -1 if there is none.
-func FindExchange(x Exchanges, i, step int, wanted func(State) bool) int {
-	for n := x.Len(); i >= 0 && i < n; i += step {
-		if wanted(x.State(i)) {
-			return i
-		}
-	}
-	return -1
 }
 
 // flags are of many things, which one goroutine sets and any reads.

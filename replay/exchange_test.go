@@ -142,9 +142,6 @@ func TestExchanges(t *testing.T) {
 	}
 	p.Control.Step(5) // to the end of the first loop, and then the second waits
 	// say1, which ask1 did not get, comes after ask2: it answers that.
-	if got := replay.FindExchange(x, 4, -1, replay.State.Trouble); got != 3 {
-		t.Errorf("the trouble before is %d", got)
-	}
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, loops := p.Control.Position(); loops == 1 {
 			break
@@ -168,7 +165,7 @@ func TestExchanges(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	until(t, x, equal, equal, equal, equal, equal, equal, equal, equal, surplus, surplus)
-	if d := x.Differences(); len(d) != 3 || x.At() != 7 || replay.FindExchange(x, 0, 1, replay.State.Trouble) != 8 || replay.FindExchange(x, 7, -1, replay.State.Trouble) != -1 {
+	if d := x.Differences(); len(d) != 3 || x.At() != 7 {
 		t.Errorf("after: %+v at %d", d, x.At())
 	}
 }

@@ -48,3 +48,13 @@ func (x sorted) Find(p int) int {
 	}
 	return len(x.positions)
 }
+
+// numbered is rows that pass a filter, ascending.
+type numbered []int32
+
+func (x numbered) Low() int     { return 0 }
+func (x numbered) High() int    { return len(x) }
+func (x numbered) At(i int) int { return int(x[i]) }
+func (x numbered) Find(p int) int {
+	return sort.Search(len(x), func(i int) bool { return int(x[i]) >= p })
+}

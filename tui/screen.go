@@ -157,7 +157,7 @@ func (s *screen) want(m *Model) []tea.Cmd {
 	case s.view <= packetsView:
 		return s.lists[s.view].want(m, s)
 	case s.view == replayView:
-		return []tea.Cmd{s.compare.want(m)}
+		return []tea.Cmd{s.compare.want()}
 	}
 	return []tea.Cmd{s.wantTab(m)}
 }
