@@ -70,6 +70,7 @@ func TestStatsRefuses(t *testing.T) {
 		{[]string{"-z", "io,stat", file}, "interval"},
 		{[]string{"-z", "io,stat,-1", file}, "no interval"},
 		{[]string{"-z", "io,stat,1,SUM(ip.src)ip", file}, "can only be counted"},
+		{[]string{"-z", "io,stat,1,LOAD(frame.len)ip", file}, "no duration"},
 		{[]string{"-z", "conv,tcp,nonsense", file}, "nonsense"},
 		{nil, "no capture"},
 	} {

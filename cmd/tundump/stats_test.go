@@ -18,6 +18,7 @@ var layouts = []string{
 	"conv,ip", "conv,ipv6", "conv,tcp", "conv,udp", "endpoints,ip", "endpoints,ipv6", "endpoints,tcp", "endpoints,udp",
 	"conv,udp,frame.len > 200", "endpoints,ip,tcp",
 	"io,stat,0", "io,stat,7.25,tcp,udp", "io,stat,10,COUNT(ip.ttl)ip.ttl,SUM(frame.len)frame.len > 100,MIN(frame.len)udp,MAX(frame.len)tcp,AVG(frame.len)ip",
+	"io,stat,0,LOAD(dns.time)", "io,stat,5,LOAD(dns.time)dns.time,LOAD(tcp.analysis.ack_rtt)tcp.analysis.ack_rtt", "io,stat,7.25,LOAD(tcp.analysis.ack_rtt)tcp.analysis.ack_rtt,LOAD(dns.time)frame.len > 100",
 }
 
 // judged are captures of many kinds of traffic: TCP, UDP, IPv6, ICMP, fragments,

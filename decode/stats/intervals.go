@@ -12,12 +12,13 @@ const (
 	Min
 	Max
 	Avg
+	Load // of durations that end with their packet: how many of them last at a time, on average
 )
 
 // Cell is a column's value in one interval.
 type Cell struct {
 	N     int64 // packets; of a field, how often it occurs
-	Value int64 // bytes; of a field, the sum, minimum or maximum, nanoseconds for times
+	Value int64 // bytes; of a field, the sum, minimum or maximum, nanoseconds for times; of Load, how much of them lies in the interval
 }
 
 // Mean returns what Avg prints: like tshark's, that of whole numbers is a whole
@@ -39,6 +40,7 @@ type Intervals struct {
 	width       int64 // microseconds; 0: one interval
 	calc        []Calc
 	rows        [][]Cell
+	whole       [][]int64 // of Load columns, by row: how many more durations last all of it than of the row before
 	first, last int64
 	started     bool
 	left        int64 // additions that no interval is left for
@@ -65,12 +67,12 @@ func (s *Intervals) Seen(ns int64) {
 // Add takes in a value at a time that was seen: of a column that counts
 // packets, the packet's bytes.
 func (s *Intervals) Add(column int, ns, value int64) {
-	row := s.row(ns)
-	if row == nil {
+	i, ok := s.index(ns)
+	if !ok {
 		s.left++
 		return
 	}
-	c := &row[column]
+	c := &s.row(i)[column]
 	c.N++
 	switch s.calc[column] {
 	case Min:
@@ -81,21 +83,60 @@ func (s *Intervals) Add(column int, ns, value int64) {
 		if c.N == 1 || value > c.Value {
 			c.Value = value
 		}
+	case Load:
+		c.Value += s.spread(column, i, value)
 	default:
 		c.Value += value
 	}
 }
 
-// row returns the cells of a time, nil if it is too late for any.
-func (s *Intervals) row(ns int64) []Cell {
-	i := uint64(0)
+// spread notes a duration that ends in row i in the rows before, and returns
+// what is left for row i. As in tshark, what is no whole number of rows is all in
+// row i, and is whole microseconds.
+func (s *Intervals) spread(column, i int, ns int64) int64 {
+	n, ns := int64(0), ns/1000*1000
+	if width := s.Width(); width > 0 && ns > 0 {
+		n, ns = ns/width, ns%width
+	}
+	if n = min(n, int64(i)); n > 0 {
+		if s.whole == nil {
+			s.whole = make([][]int64, len(s.calc))
+		}
+		w := &s.whole[column]
+		for len(*w) <= i {
+			*w = append(*w, 0)
+		}
+		(*w)[i-int(n)]++
+		(*w)[i]--
+	}
+	return ns
+}
+
+// settle gives the rows what spread noted.
+func (s *Intervals) settle() {
+	for column, list := range s.whole {
+		n := int64(0)
+		for i, more := range list {
+			if n += more; n != 0 {
+				s.row(i)[column].Value += n * s.Width()
+			}
+		}
+	}
+	s.whole = nil
+}
+
+// index returns the row of a time; ok is false if it is too late for any.
+func (s *Intervals) index(ns int64) (i int, ok bool) {
+	n := uint64(0)
 	if s.width > 0 && ns > s.first {
-		i = (uint64(ns) - uint64(s.first) + 500) / 1000 / uint64(s.width)
+		n = (uint64(ns) - uint64(s.first) + 500) / 1000 / uint64(s.width)
 	}
-	if i >= uint64(maxCells/max(len(s.calc), 1)) {
-		return nil
-	}
-	for uint64(len(s.rows)) <= i {
+	return int(n), n < uint64(maxCells/max(len(s.calc), 1))
+}
+
+// row returns the cells of row i.
+func (s *Intervals) row(i int) []Cell {
+	for len(s.rows) <= i {
 		s.rows = append(s.rows, nil)
 	}
 	if s.rows[i] == nil {
@@ -108,9 +149,10 @@ func (s *Intervals) row(ns int64) []Cell {
 // nothing was counted, and how many values came too late for any. It must not
 // be changed.
 func (s *Intervals) Rows() (rows [][]Cell, left int64) {
-	if s.started {
-		s.row(s.last)
+	if i, ok := s.index(s.last); ok && s.started {
+		s.row(i)
 	}
+	s.settle()
 	return s.rows, s.left
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ type column struct {
 var calcs = map[string]stats.Calc{
 	"FRAMES": stats.Frames, "BYTES": stats.Bytes, "COUNT": stats.CountOf,
 	"SUM": stats.Sum, "MIN": stats.Min, "MAX": stats.Max, "AVG": stats.Avg,
+	"LOAD": stats.Load,
 }
 
 func newIO(args []string) (tap, error) {
@@ -96,6 +98,8 @@ func (c *column) of(name string) error {
 		return fmt.Errorf("%s(%s): no such field", c.name, name)
 	}
 	switch c.field = f; {
+	case c.calc == stats.Load && (f.Type != field.Time || name == "frame.time_epoch"):
+		return fmt.Errorf("LOAD(%s): the field is no duration, as dns.time is", name)
 	case c.calc == stats.CountOf, f.Type == field.Uint, f.Type == field.Int, f.Type == field.Time && name != "frame.time_epoch":
 		return nil
 	}
@@ -137,6 +141,18 @@ func (c *column) value(cell *stats.Cell) int64 {
 	return cell.Value
 }
 
+// load returns how many of a cell's durations lasted at a time, in millionths,
+// in an interval of so many microseconds.
+func load(cell *stats.Cell, us int64) uint64 {
+	if us <= 0 || cell.Value < 0 {
+		return 0
+	}
+	whole, part, unit := uint64(cell.Value/1000), uint64(us), uint64(1e6)
+	high, low := bits.Mul64(whole%part, unit)
+	rest, _ := bits.Div64(high, low, part)
+	return whole/part*unit + rest
+}
+
 // isTime reports whether the column's values are durations.
 func (c *column) isTime() bool {
 	return c.field != nil && c.field.Type == field.Time && c.calc != stats.CountOf
@@ -144,15 +160,19 @@ func (c *column) isTime() bool {
 
 func (s *ioStat) json(p *page) {
 	rows, left := s.table.Rows()
-	first, _ := s.table.Span()
+	first, last := s.table.Span()
 	for i, row := range rows {
+		length := last - first - int64(i)*s.table.Width()
+		if w := s.table.Width(); w > 0 {
+			length = min(length, w)
+		}
 		p.object()
 		p.num("interval", int64(i))
 		p.seconds("start", first+int64(i)*s.table.Width())
 		p.key("columns")
 		p.line = append(p.line, '[')
 		for j := range s.columns {
-			s.cell(p, &s.columns[j], cellOf(row, j))
+			s.cell(p, &s.columns[j], cellOf(row, j), length)
 		}
 		p.line = append(p.line, ']')
 		p.end()
@@ -164,7 +184,8 @@ func (s *ioStat) json(p *page) {
 	}
 }
 
-func (s *ioStat) cell(p *page, c *column, cell *stats.Cell) {
+// cell writes a column of an interval of so many nanoseconds.
+func (s *ioStat) cell(p *page, c *column, cell *stats.Cell, length int64) {
 	if p.line[len(p.line)-1] != '[' {
 		p.line = append(p.line, ',')
 	}
@@ -174,6 +195,8 @@ func (s *ioStat) cell(p *page, c *column, cell *stats.Cell) {
 	case c.calc == stats.FramesAndBytes:
 		p.num("frames", cell.N)
 		p.num("bytes", cell.Value)
+	case c.calc == stats.Load:
+		p.float("load", float64(load(cell, length/1000))/1e6)
 	case c.isTime():
 		p.seconds(strings.ToLower(c.name), c.value(cell))
 	default:

@@ -31,7 +31,7 @@ func (s *ioStat) text(p *page) {
 	t.head(p)
 	for i, row := range rows {
 		p.printf("| %s|", t.span(i))
-		t.cells(p, row)
+		t.cells(p, i, row)
 	}
 	p.printf("%s\n", strings.Repeat("=", t.border))
 	if left > 0 {
@@ -63,11 +63,29 @@ func (t *ioTable) times() {
 
 // rounded returns the duration as the table has it.
 func (t *ioTable) rounded() int64 {
+	if t.decimals == 0 {
+		return t.duration
+	}
+	return t.end()
+}
+
+// length returns how long row i lasts in tshark's eyes, in microseconds.
+func (t *ioTable) length(i int) int64 {
+	if t.whole {
+		return t.end()
+	}
+	from := int64(i) * t.interval
+	return min(from+t.interval, t.end()) - from
+}
+
+// end returns where the last interval ends: the duration, rounded if that is
+// up.
+func (t *ioTable) end() int64 {
 	unit := int64(1e6)
 	for range t.decimals {
 		unit /= 10
 	}
-	if t.decimals == 0 || unit <= 1 {
+	if unit <= 1 {
 		return t.duration
 	}
 	if rest := t.duration % unit; rest > unit/2 {
@@ -120,8 +138,8 @@ func (t *ioTable) measure() {
 		for j, n := range names {
 			w[j] = len(n)
 		}
-		for _, row := range t.rows {
-			for j, v := range c.strings(cellOf(row, i)) {
+		for k, row := range t.rows {
+			for j, v := range c.strings(cellOf(row, i), t.length(k)) {
 				w[j] = max(w[j], len(v))
 			}
 		}
@@ -151,11 +169,14 @@ func (c *column) names() []string {
 	return []string{c.name}
 }
 
-// strings are a column's values in one interval.
-func (c *column) strings(cell *stats.Cell) []string {
+// strings are a column's values in one interval of so many microseconds.
+func (c *column) strings(cell *stats.Cell, length int64) []string {
 	switch {
 	case c.calc == stats.FramesAndBytes:
 		return []string{strconv.FormatInt(cell.N, 10), strconv.FormatInt(cell.Value, 10)}
+	case c.calc == stats.Load:
+		n := load(cell, length)
+		return []string{fmt.Sprintf("%d.%06d", n/1e6, n%1e6)}
 	case c.isTime():
 		return []string{strconv.FormatFloat(float64(c.value(cell))/1e9, 'f', 6, 64)}
 	}
@@ -217,9 +238,9 @@ func centred(name string, width int) string {
 	return strings.Repeat(" ", pad-pad/2) + name + strings.Repeat(" ", pad/2)
 }
 
-func (t *ioTable) cells(p *page, row []stats.Cell) {
+func (t *ioTable) cells(p *page, k int, row []stats.Cell) {
 	for i := range t.s.columns {
-		for j, v := range t.s.columns[i].strings(cellOf(row, i)) {
+		for j, v := range t.s.columns[i].strings(cellOf(row, i), t.length(k)) {
 			p.printf(" %*s |", t.widths[i][j], v)
 		}
 	}
