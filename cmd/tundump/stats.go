@@ -37,7 +37,7 @@ func statsCommand() *cobra.Command {
   io,phs                 the protocol hierarchy
   io,stat,INTERVAL       packets and bytes in intervals of so many seconds, 0 for one;
                          each ,FILTER that follows is a column, and so is
-                         CALC(FIELD)FILTER with COUNT, SUM, MIN, MAX or AVG
+                         CALC(FIELD)FILTER with COUNT, SUM, MIN, MAX, AVG or LOAD
   dns,tree               DNS messages by kind, and their answers' times
   expert[,SEVERITY]      what is remarkable; from chat, note, warn or error on
   tunnel                 each tunnel: its life with times, messages by command, packets
