@@ -22,6 +22,7 @@ type Flow struct {
 
 	InitialRTT   int64 // nanoseconds; 0 if not known
 	Retrans      int64 // segments sent again
+	Errors       int64 // ICMP errors about its packets
 	Completeness flow.Completeness
 	// Rate is the bytes, both ways, of successive stretches of equal length
 	// whose last ends at Snapshot.Last; nil if that is not kept.

@@ -239,9 +239,13 @@ func (f *Flow) style() paint.Style {
 
 // state says in a word what a flow is up to.
 func (f *Flow) state(last int64) string {
+	unanswered := "no answer"
+	if f.Errors > 0 {
+		unanswered = "ICMP error"
+	}
 	if f.Proto != packet.TCP {
 		if f.Count[1].Packets == 0 {
-			return "no answer"
+			return unanswered
 		}
 		return ""
 	}
@@ -253,7 +257,7 @@ func (f *Flow) state(last int64) string {
 		return "closed"
 	case c&flow.SawSYN != 0 && c&flow.SawSYNACK == 0:
 		if f.Count[1].Packets == 0 {
-			return "no answer"
+			return unanswered
 		}
 		return "opening"
 	case c&flow.SawSYNACK != 0 && c&(flow.SawACK|flow.SawData) == 0:

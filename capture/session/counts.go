@@ -63,7 +63,7 @@ func (v *View) Flows() []Flow {
 		}
 		f := Flow{
 			Tunnel: st.tunnel, Proto: st.transport, Stream: st.stream, Count: st.count,
-			InitialRTT: st.rtt, Retrans: st.retrans, Completeness: st.complete, App: v.protocols.name(st.app), Rate: st.rates(last),
+			InitialRTT: st.rtt, Retrans: st.retrans, Errors: st.errors, Completeness: st.complete, App: v.protocols.name(st.app), Rate: st.rates(last),
 		}
 		f.Addr[0], f.Addr[1] = st.addrPort(0), st.addrPort(1)
 		if int(st.name) < len(names) {

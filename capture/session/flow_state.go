@@ -27,6 +27,7 @@ type flowState struct {
 	rtt       int64
 	rttFrom   int64 // number of the first packet that knew it
 	retrans   int64
+	errors    int64 // of ICMP
 	epoch     [2]epoch
 	second    int64 // since 1970, of the last packet
 	rate      [rateSeconds]uint32

@@ -24,6 +24,7 @@ type Flow struct {
 
 	InitialRTT   int64 // nanoseconds; 0 if not known
 	Retrans      int64 // segments sent again
+	Errors       int64 // ICMP errors about its packets
 	Completeness flow.Completeness
 	// Rate is the bytes, both ways, of the last seconds of the capture, the
 	// oldest first; nil if there were none.
@@ -117,6 +118,7 @@ func (fs *flows) add(n int64, ev *decode.Event, f *packet.Facts, a *flow.Analysi
 	defer b.mu.Unlock()
 	st.last = n
 	if a.Quoted {
+		st.errors++
 		return id, side, false
 	}
 	c := &st.count[side]

@@ -35,7 +35,16 @@ func TestSchema(t *testing.T) {
 		files["tcpdump"] = wrapped(t, "ip", "the-tcpdump-group+tcpdump/icmpv6-rfc7112.pcap")
 		checkRows(t, schema, files)
 	})
+	stats := []string{"stats", "-q", "-T", "json", demo}
+	overview := checkLines(t, schema, "overview", tundump(t, stats...))
+	for _, tap := range statTaps {
+		stats = append(stats, "-z", tap)
+	}
+	if n := checkLines(t, schema, "statistics", tundump(t, stats...))["statistics"]; n < len(statTaps) || overview["statistics"] < 2 {
+		t.Errorf("%d rows of statistics, %v of an overview", n, overview)
+	}
 	for _, wrong := range []string{
+		`{"type":"statistics","tap":"io,phs","depth":1}`, `{"type":"statistics","tap":"conv,tcp","others":1,"bogus":2}`,
 		`{}`, `{"type":"message"}`, `{"type":"packet","frame.time_epoch":1,"frame.number":"1","frame.len":3}`,
 		`{"type":"packet","frame.time_epoch":1,"frame.number":1,"frame.len":3,"no.such.field":1}`,
 		`{"type":"packet","frame.time_epoch":1,"frame.number":-1,"frame.len":3}`,
@@ -53,26 +62,32 @@ func TestSchema(t *testing.T) {
 func checkRows(t *testing.T, schema *jsonschema.Schema, files map[string]string) {
 	t.Helper()
 	for name, file := range files {
-		types := map[string]int{}
 		for _, more := range [][]string{nil, {"-x", "-e", "tcp.payload", "-e", "tunnel.command"}} {
-			rows := tundump(t, append([]string{"read", file, "-T", "json"}, more...)...)
-			for line := range strings.Lines(rows) {
-				row, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := schema.Validate(row); err != nil {
-					var kind struct{ Type string }
-					if json.Unmarshal([]byte(line), &kind) == nil {
-						t.Fatalf("%s: a %s: %s\n%.600s", name, kind.Type, bytes.TrimSpace([]byte(err.Error())), line)
-					}
-				}
-				types[row.(map[string]any)["type"].(string)]++
+			types := checkLines(t, schema, name, tundump(t, append([]string{"read", file, "-T", "json"}, more...)...))
+			t.Logf("%s: %v", name, types)
+			if types["packet"]+types["message"] == 0 {
+				t.Errorf("%s: no rows", name)
 			}
 		}
-		t.Logf("%s: %v", name, types)
-		if types["packet"]+types["message"] == 0 {
-			t.Errorf("%s: no rows", name)
-		}
 	}
+}
+
+// checkLines returns how many rows of each type there are.
+func checkLines(t *testing.T, schema *jsonschema.Schema, name, rows string) map[string]int {
+	t.Helper()
+	types := map[string]int{}
+	for line := range strings.Lines(rows) {
+		row, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(row); err != nil {
+			var kind struct{ Type string }
+			if json.Unmarshal([]byte(line), &kind) == nil {
+				t.Fatalf("%s: a %s: %s\n%.600s", name, kind.Type, bytes.TrimSpace([]byte(err.Error())), line)
+			}
+		}
+		types[row.(map[string]any)["type"].(string)]++
+	}
+	return types
 }

@@ -13,13 +13,15 @@ import (
 	"testing"
 )
 
+// statTaps are one of each kind, and one with a filter.
+var statTaps = []string{"conv,tcp", "conv,ip", "endpoints,udp", "io,phs", "io,stat,0,tcp,AVG(frame.len)udp,LOAD(dns.time)", "dns,tree", "expert", "tunnel", "tunnel,tunnel.stream == 1"}
+
 // What stats prints as JSON is JSON, and the SVG is XML that only its owner
 // reads.
 func TestStatsOutput(t *testing.T) {
 	file, svg := sharedDemo(t), filepath.Join(t.TempDir(), "rates.svg")
 	args := []string{"stats", "-q", "-T", "json", "--graph", svg, file}
-	taps := []string{"conv,tcp", "conv,ip", "endpoints,udp", "io,phs", "io,stat,0,tcp,AVG(frame.len)udp", "dns,tree", "expert", "tunnel", "tunnel,tunnel.stream == 1"}
-	for _, tap := range taps {
+	for _, tap := range statTaps {
 		args = append(args, "-z", tap)
 	}
 	var out, errs bytes.Buffer
@@ -34,7 +36,7 @@ func TestStatsOutput(t *testing.T) {
 		}
 		seen[row.Tap]++
 	}
-	for _, tap := range taps[:len(taps)-1] {
+	for _, tap := range statTaps[:len(statTaps)-1] {
 		if seen[tap] == 0 {
 			t.Errorf("nothing of %s; there is %v", tap, seen)
 		}

@@ -168,7 +168,7 @@ func (s *viewSource) allFlows() []tui.Flow {
 		f := &kept[i]
 		list[i] = tui.Flow{
 			Tunnel: f.Tunnel, Proto: f.Proto, Stream: f.Stream, Addr: f.Addr, Name: f.Name, App: f.App, Count: f.Count,
-			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Completeness: f.Completeness, Rate: f.Rate,
+			InitialRTT: f.InitialRTT, Retrans: f.Retrans, Errors: f.Errors, Completeness: f.Completeness, Rate: f.Rate,
 		}
 	}
 	return list

@@ -198,6 +198,7 @@ type Flow struct {
 	Stream int64            // number, from 0
 	Addr   [2]netip.AddrPort
 	Count  [2]Count // by sender
+	Errors int64    // ICMP errors about its packets, which Count does not count
 
 	key        key
 	flip       bool // side 0 is the second of key
@@ -207,6 +208,26 @@ type Flow struct {
 	dialog     *dialog
 	spoke      [2]bool // by sender: it sent data before there was a dialog
 	lastActive int64
+}
+
+// Rate returns the bytes a second that a side sent, over the time from the
+// flow's first packet to its last, whoever sent them, as in Wireshark; 0 if that
+// is no time.
+func (f *Flow) Rate(side int) float64 {
+	var first, last int64
+	for i := range f.Count {
+		switch c := &f.Count[i]; {
+		case c.Packets == 0:
+		case last == 0 && first == 0:
+			first, last = c.First, c.Last
+		default:
+			first, last = min(first, c.First), max(last, c.Last)
+		}
+	}
+	if last <= first {
+		return 0
+	}
+	return float64(f.Count[side].Bytes) / (float64(last-first) / 1e9)
 }
 
 // InitialRTT returns the time from the SYN to the end of the handshake in
@@ -302,6 +323,7 @@ func (t *Table) about(p *Packet, quoted []byte, a *Analysis) {
 	}
 	fl, second := t.lookup(p.Tunnel, q, p.Time)
 	t.touch(fl, p.Time)
+	fl.Errors++
 	a.Proto, a.Quoted, a.Stream, a.Side = q.Transport, true, fl.Stream, side(second != fl.flip)
 }
 

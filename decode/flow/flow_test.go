@@ -104,6 +104,9 @@ func TestConversation(t *testing.T) {
 			f.Addr[0].String() != "10.8.0.2:50000" || f.Addr[1].String() != "93.184.216.34:4000" {
 			t.Errorf("%+v", f)
 		}
+		if up, down := f.Rate(0), f.Rate(1); up != 130/0.014 || down != 120/0.014 {
+			t.Errorf("%v bytes a second up, %v down", up, down)
+		}
 	}
 }
 
@@ -236,7 +239,11 @@ func TestErrorsAreAboutFlows(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	for f := range k.table.Flows() {
-		if f.Proto == packet.UDP && f.Count != [2]flow.Count{} {
+		errors := int64(1)
+		if f.Proto == packet.TCP && f.Stream == 0 {
+			errors = 0
+		}
+		if f.Proto == packet.UDP && f.Count != [2]flow.Count{} || f.Errors != errors {
 			t.Errorf("%+v", f)
 		}
 	}

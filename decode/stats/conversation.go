@@ -45,6 +45,7 @@ type Conversation struct {
 	Count  [2]Count          // by sender
 	First  int64             // time of the first packet, in nanoseconds since the Unix epoch
 	Last   int64
+	Errors int64 // ICMP errors about a flow's packets, which Count does not count
 
 	order int64 // place of its first packet among all
 	flip  uint8 // the flow's side that is side 0 here: who sent the first packet that was counted
@@ -52,6 +53,15 @@ type Conversation struct {
 
 // Total returns both directions together.
 func (c *Conversation) Total() Count { return c.Count[0].Plus(c.Count[1]) }
+
+// Rate returns the bytes a second that a side sent between the first packet and
+// the last, whoever sent them; 0 if that is no time.
+func (c *Conversation) Rate(side int) float64 {
+	if c.Last <= c.First {
+		return 0
+	}
+	return float64(c.Count[side].Bytes) / (float64(c.Last-c.First) / 1e9)
+}
 
 // Endpoint is one end of conversations in one tunnel.
 type Endpoint struct {
@@ -131,8 +141,13 @@ func (c *Conversations) Add(ev *decode.Event, f *packet.Facts, a *flow.Analysis)
 	}
 	if a.Proto != packet.NoTransport && !a.Quoted && f.Transport == a.Proto {
 		c.flow(ev, f, a, bytes)
-	} else {
-		c.addressed(ev, f, bytes)
+		return
+	}
+	c.addressed(ev, f, bytes)
+	if a.Quoted {
+		if i, ok := c.flows[flowKey(a)]; ok {
+			c.rows[i].Errors++
+		}
 	}
 }
 
@@ -153,10 +168,7 @@ func (c *Conversations) addressed(ev *decode.Event, f *packet.Facts, bytes int) 
 }
 
 func (c *Conversations) flow(ev *decode.Event, f *packet.Facts, a *flow.Analysis, bytes int) {
-	k := a.Stream << 1
-	if a.Proto == packet.UDP {
-		k |= 1
-	}
+	k := flowKey(a)
 	near := &c.near[k&255]
 	if i := *near - 1; i < 0 || int(i) >= len(c.rows) || c.rows[i].key() != k {
 		i, ok := c.flows[k]
@@ -170,7 +182,14 @@ func (c *Conversations) flow(ev *decode.Event, f *packet.Facts, a *flow.Analysis
 	r.Last = max(r.Last, ev.Time)
 }
 
-// key is the inverse of how flow makes a key.
+func flowKey(a *flow.Analysis) int64 {
+	if a.Proto == packet.UDP {
+		return a.Stream<<1 | 1
+	}
+	return a.Stream << 1
+}
+
+// key is the flowKey of its packets.
 func (c *Conversation) key() int64 {
 	if c.Layer == UDP {
 		return c.Stream<<1 | 1

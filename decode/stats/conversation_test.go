@@ -95,3 +95,23 @@ func FuzzRates(f *testing.F) {
 		}
 	})
 }
+
+// An ICMP error counts at the flow it is about, and not among its packets.
+func TestConversationErrors(t *testing.T) {
+	c := stats.NewConversations(0)
+	f := newFeed(t)
+	f.packet = c.Add
+	client, server := netip.MustParseAddrPort("10.8.0.2:1024"), netip.MustParseAddrPort("93.184.216.34:53")
+	query := udp(client, server, 72)
+	unreachable := ip4(1, server.Addr().String(), client.Addr().String(), append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, query...))
+	for i, p := range [][]byte{query, unreachable, query, udp(server, client, 172)} {
+		f.carry(&decode.Event{Kind: decode.Record, Tunnel: 1, Time: start + int64(i)*1e9}, p)
+	}
+	rows, _ := c.List(stats.UDP)
+	if len(rows) != 1 || rows[0].Errors != 1 || rows[0].Total().N != 3 || rows[0].Rate(0) != 200.0/3 || rows[0].Rate(1) != 200.0/3 {
+		t.Errorf("%+v", rows)
+	}
+	if rows, _ := c.List(stats.IPv4); len(rows) != 1 || rows[0].Errors != 1 || rows[0].Total().N != 4 {
+		t.Errorf("%+v", rows)
+	}
+}

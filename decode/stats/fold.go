@@ -36,6 +36,7 @@ func (c *Conversations) addresses(r *Conversation) {
 
 // join adds a conversation whose side 0 is p's side.
 func (p *Conversation) join(r *Conversation, side int) {
+	p.Errors += r.Errors
 	if r.order < p.order {
 		p.order = r.order
 		if side == 1 { // what began with it goes first

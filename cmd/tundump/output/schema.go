@@ -68,6 +68,7 @@ func Schema() ([]byte, error) {
 		root.Defs[k.name+"-row"] = n
 		root.OneOf = append(root.OneOf, schemaNode{Ref: "#/$defs/" + k.name + "-row"})
 	}
+	statisticsSchema(&root)
 	b, err := json.MarshalIndent(&root, "", "  ")
 	return append(b, '\n'), err
 }
