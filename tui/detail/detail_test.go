@@ -176,3 +176,31 @@ func checkNode(t *testing.T, tree *Tree, n *Node) {
 		t.Errorf("%q offers the filter %q: %v", n.Text, n.Filter, err)
 	}
 }
+
+// The filter by a value finds the value, whatever it holds, and can be edited
+// in a line that keeps no control characters.
+func TestFilterByHostileValue(t *testing.T) {
+	f, ok := field.Lookup("tunnel.host")
+	if !ok {
+		t.Fatal("no such field")
+	}
+	var scratch filter.Scratch
+	for _, host := range []string{"a\nb", "\x1b[2J", `q"\d`, "tab\tend\x00", "é\u202e", "\x7f"} {
+		ev := &decode.Event{Kind: decode.Record, Tunnel: 1, Raw: record(t, func(w *bplist.Writer) bplist.Ref {
+			return w.Dict(w.String("command"), w.Int(3), w.String("identifier"), w.Int(7), w.String("host"), w.String(host), w.String("port"), w.Int(80))
+		})}
+		row := messageRow(ev)
+		values := f.Values(nil, row)
+		if len(values) != 1 {
+			t.Fatalf("%q: %d values", host, len(values))
+		}
+		text := ValueFilter(f, values[0])
+		if strings.ContainsFunc(text, packet.UnsafeRune) {
+			t.Errorf("%q: the filter %q is not safe to edit", host, text)
+		}
+		c, err := filter.Compile(text)
+		if err != nil || !c.Match(row, &scratch) {
+			t.Errorf("%q: %s, %v", host, text, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package detail
 
 import (
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"tundump/decode/field"
@@ -57,11 +58,10 @@ func ValueFilter(f *field.Field, v field.Value) string {
 	return f.Name + " == " + string(v.AppendText(nil, f))
 }
 
-// quote writes a string as a filter has it. What a filter cannot hold, such as
-// an escape character, is left to contains by the part in front of it.
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+// quote writes a string as a filter has it. Filters know the escape sequences of
+// Go, without which a value's control characters would be lost when the filter
+// is edited.
+func quote(s string) string { return strconv.Quote(s) }
 
 func colons(b []byte) string {
 	s := hex.EncodeToString(b)
