@@ -128,7 +128,7 @@ func (m *Model) clicked(x, y int, double bool) tea.Cmd {
 		if v.inText = y >= m.splitAt; v.inText {
 			return nil
 		}
-		if column, _ := v.list.Click(x, y-head); column < 0 {
+		if column := v.list.Click(x, y-head); column < 0 {
 			v.moved()
 			if double {
 				return m.open()
@@ -147,7 +147,7 @@ func (m *Model) clicked(x, y int, double bool) tea.Cmd {
 			return nil
 		}
 	}
-	column, _ := t.Click(x, y-head)
+	column := t.Click(x, y-head)
 	m.moved()
 	switch {
 	case column >= 0 && s.view == flowsView:
@@ -164,7 +164,7 @@ func (m *Model) clickRows(r *rowsView, x, y int, double bool) tea.Cmd {
 	case p.list.holds(x, y):
 		r.focus = listPane
 		r.anchor = -1
-		column, _ := r.list.Click(x-p.list.x, y-p.list.y)
+		column := r.list.Click(x-p.list.x, y-p.list.y)
 		if column >= 0 && double {
 			return m.sortRows(r, column, r.order != nil && r.order.by == column && !r.order.down)
 		}

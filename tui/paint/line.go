@@ -259,7 +259,7 @@ func Spark(values []int64, w int) string {
 	return b.String()
 }
 
-// Bar draws a bar of part of all, at most w columns wide, in eighths.
+// HBar draws a bar of part of all, at most w columns wide, in eighths.
 func HBar(part, all int64, w int) string {
 	if all <= 0 || part <= 0 || w <= 0 {
 		return ""

@@ -192,28 +192,26 @@ func skip(s string, n int) string {
 }
 
 // Click puts the cursor at the line y of what was rendered, the heading being
-// line 0. It returns the column if it was the heading, else -1, and whether
-// the line is one that was clicked already.
-func (l *List) Click(x, y int) (column int, again bool) {
+// line 0. It returns the column if it was the heading, else -1.
+func (l *List) Click(x, y int) (column int) {
 	if y == 0 {
-		return columnAt(l.widths, x-gutter), false
+		return columnAt(l.widths, x-gutter)
 	}
 	s := l.top
 	if y-1 >= l.height || l.Empty() {
-		return -1, false
+		return -1
 	}
 	for range y - 1 {
 		next := l.forward(s, 1)
 		if next == s {
-			return -1, false
+			return -1
 		}
 		s = next
 	}
-	again = s == l.cursor
 	l.Follow = l.Follow && s == l.last()
 	l.cursor = s
 	l.show()
-	return -1, again
+	return -1
 }
 
 // Line returns the line at the cursor as text, the columns apart by two spaces.

@@ -108,10 +108,10 @@ func TestListUnfolds(t *testing.T) {
 	}
 	l.FoldAll()
 	l.Move(1)
-	if c, again := l.Click(3, 2); c != -1 || again {
+	if c := l.Click(3, 2); c != -1 {
 		t.Error("a click on a row is none on a column")
 	}
-	if c, _ := l.Click(12, 0); c != 1 {
+	if c := l.Click(12, 0); c != 1 {
 		t.Errorf("a click on the heading is column %d", c)
 	}
 }
@@ -279,22 +279,22 @@ func TestTextFollows(t *testing.T) {
 	add(50)
 	x.Render(theme, 20, 10)
 	x.End()
-	if x.Top() != 40 {
-		t.Errorf("the end is at %d", x.Top())
+	if x.top != 40 {
+		t.Errorf("the end is at %d", x.top)
 	}
 	x.Follow = true
 	add(50)
 	x.Render(theme, 20, 10)
-	if x.Top() != 90 {
-		t.Errorf("following, at %d", x.Top())
+	if x.top != 90 {
+		t.Errorf("following, at %d", x.top)
 	}
 	x.Move(-5)
 	add(10)
 	x.Render(theme, 20, 10)
-	if x.Top() != 85 || x.Follow {
-		t.Errorf("moved up, at %d", x.Top())
+	if x.top != 85 || x.Follow {
+		t.Errorf("moved up, at %d", x.top)
 	}
-	if !x.Find(func(s string) bool { return s == "line 3" }, 1) || x.Top() > 3 {
-		t.Errorf("found at %d", x.Top())
+	if !x.Find(func(s string) bool { return s == "line 3" }, 1) || x.top > 3 {
+		t.Errorf("found at %d", x.top)
 	}
 }

@@ -85,18 +85,15 @@ func (t *Table) Home() { t.cursor = 0; t.show() }
 func (t *Table) End() { t.cursor = len(t.entries) - 1; t.show() }
 
 // Click puts the cursor at line y of what was rendered. It returns the column
-// if that is the heading, else -1, and whether the row was at the cursor.
-func (t *Table) Click(x, y int) (column int, again bool) {
+// if that is the heading, else -1.
+func (t *Table) Click(x, y int) (column int) {
 	if y == 0 {
-		return columnAt(t.widths, x-gutter), false
+		return columnAt(t.widths, x-gutter)
 	}
-	i := t.top + y - 1
-	if i < 0 || i >= len(t.entries) {
-		return -1, false
+	if i := t.top + y - 1; i >= 0 && i < len(t.entries) {
+		t.cursor = i
 	}
-	again = i == t.cursor
-	t.cursor = i
-	return -1, again
+	return -1
 }
 
 // Find goes to the next row from the cursor on, or before it, with a cell that

@@ -10,7 +10,7 @@ type Piece struct {
 	Text  string // safe
 }
 
-// Text is lines that are scrolled. What is too wide is cut; Pan moves sideways.
+// Text is lines that are scrolled. What is too wide is cut.
 type Text struct {
 	Lines  [][]Piece
 	Follow bool // stay at the end
@@ -47,9 +47,6 @@ func (x *Text) Home() { x.Follow = false; x.top = 0; x.clamp() }
 
 // End goes to the end.
 func (x *Text) End() { x.top = len(x.Lines); x.clamp() }
-
-// Top returns the first line that is shown.
-func (x *Text) Top() int { return x.top }
 
 // Find goes to the next line that passes match, or the one before, and marks
 // it. It reports whether there is one.

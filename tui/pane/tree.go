@@ -1,6 +1,7 @@
 package pane
 
 import (
+	"slices"
 	"strings"
 
 	"tundump/tui/detail"
@@ -29,9 +30,9 @@ func NewTree() *Tree { return &Tree{open: map[string]bool{}, height: 10} }
 // Set shows the detail of another row, nil for none. What was unfolded stays
 // so, and the cursor stays at the kind of node that it was at.
 func (t *Tree) Set(d *detail.Tree) {
-	key, filter := "", ""
+	key, text := "", ""
 	if n := t.Node(); n != nil && t.cursor > 0 {
-		key, filter = n.Key, n.Text
+		key, text = n.Key, n.Text
 	}
 	above := t.cursor - t.top // the line that the cursor is at stays where it is
 	t.tree = d
@@ -45,18 +46,14 @@ func (t *Tree) Set(d *detail.Tree) {
 		switch {
 		case l.node == d.Start && key == "":
 			t.cursor = i
-		case key != "" && l.node.Key == key && (same < 0 || l.node.Text == filter):
+		case key != "" && l.node.Key == key && (same < 0 || l.node.Text == text):
 			same = i
 		}
 	}
 	if same >= 0 {
 		t.cursor = same
 	} else if d.Start != nil {
-		for i, l := range t.lines {
-			if l.node == d.Start {
-				t.cursor = i
-			}
-		}
+		t.at(d.Start)
 	}
 	if key == "" {
 		above = 0 // the packet and not the message first
@@ -137,10 +134,13 @@ func (t *Tree) Toggle() {
 func (t *Tree) fold(n *detail.Node, open bool) {
 	t.open[n.Key] = open
 	t.lay()
-	for i, l := range t.lines {
-		if l.node == n {
-			t.cursor = i
-		}
+	t.at(n)
+}
+
+// at puts the cursor at a node, if that is among the lines.
+func (t *Tree) at(n *detail.Node) {
+	if i := slices.IndexFunc(t.lines, func(l treeLine) bool { return l.node == n }); i >= 0 {
+		t.cursor = i
 	}
 	t.show()
 }
@@ -192,12 +192,7 @@ func (t *Tree) All(open bool) {
 	walk(t.tree.Roots)
 	t.lay()
 	t.cursor = 0
-	for i, l := range t.lines {
-		if l.node == at {
-			t.cursor = i
-		}
-	}
-	t.show()
+	t.at(at)
 }
 
 // Select goes to the innermost node that byte off of buffer buf belongs to,
@@ -236,12 +231,7 @@ func (t *Tree) Select(buf, off int) bool {
 		}
 	}
 	t.lay()
-	for i, l := range t.lines {
-		if l.node == path[len(path)-1] {
-			t.cursor = i
-		}
-	}
-	t.show()
+	t.at(path[len(path)-1])
 	return true
 }
 
@@ -288,12 +278,7 @@ func (t *Tree) Find(match func(string) bool, step int) bool {
 		}
 	}
 	walk(t.tree.Roots, nil)
-	at, cur := 0, t.Node()
-	for i, n := range all {
-		if n == cur {
-			at = i
-		}
-	}
+	at := max(slices.Index(all, t.Node()), 0)
 	for i := range all {
 		n := all[((at+step*(i+1))%len(all)+len(all))%len(all)]
 		if !match(n.Text) {
@@ -303,24 +288,17 @@ func (t *Tree) Find(match func(string) bool, step int) bool {
 			t.open[up.Key] = true
 		}
 		t.lay()
-		for j, l := range t.lines {
-			if l.node == n {
-				t.cursor = j
-			}
-		}
-		t.show()
+		t.at(n)
 		return true
 	}
 	return false
 }
 
-// Click puts the cursor at line y. It reports whether it was there already.
-func (t *Tree) Click(y int) (again bool) {
+// Click puts the cursor at line y.
+func (t *Tree) Click(y int) {
 	if i := t.top + y; i < len(t.lines) {
-		again = i == t.cursor
 		t.cursor = i
 	}
-	return again
 }
 
 // Render draws the tree in w by h.
