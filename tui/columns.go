@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -19,6 +20,9 @@ type column struct {
 	pane.Column
 	text func(c *cellMaker, r *Row) string // nil for the time, which the list stamps
 }
+
+// heading is what a column is called where it must be called something.
+func (c *column) heading() string { return cmp.Or(c.Title, c.name) }
 
 // builtin are the columns that a list has by itself, in their usual order; the
 // others are fields.

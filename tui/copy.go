@@ -18,7 +18,7 @@ func (m *Model) pickCopy() {
 	p := &picker{title: "Copy"}
 	add := func(label, doc, text string) {
 		if text != "" {
-			p.choices = append(p.choices, choice{label, "", doc, func(m *Model) tea.Cmd { return m.copy(label, text) }, "", false})
+			p.add(label, "", doc, func(m *Model) tea.Cmd { return m.copy(label, text) })
 		}
 	}
 	if r := s.rows(); r != nil {

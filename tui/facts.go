@@ -63,7 +63,7 @@ type Tunnel struct {
 	Configuration []string
 }
 
-// Place on the ladder of a tunnel.
+// Station is a place on the ladder of a tunnel.
 type Station uint8
 
 const (

@@ -31,15 +31,17 @@ func (m *Model) pickExport() {
 	}
 	p := &picker{title: "Export to a capture file", hint: "packets with their marks and notes"}
 	add := func(label, doc string, what func() (exportWhat, error)) {
-		p.choices = append(p.choices, choice{label, "", doc, func(m *Model) tea.Cmd { m.askExport(label, what); return nil }, "", false})
+		p.add(label, "", doc, plainly(func(m *Model) { m.askExport(label, what) }))
+	}
+	thisFlow := func(text string) {
+		add("this flow", text, func() (exportWhat, error) {
+			compiled, err := filter.Compile(text)
+			return exportWhat{list: Packets, only: compiled}, err
+		})
 	}
 	if s.view == flowsView {
 		if f := s.flows.current(); f != nil {
-			text := f.filter()
-			add("this flow", text, func() (exportWhat, error) {
-				compiled, err := filter.Compile(text)
-				return exportWhat{list: Packets, only: compiled}, err
-			})
+			thisFlow(f.filter())
 		}
 	}
 	if r := s.rows(); r != nil {
@@ -55,11 +57,7 @@ func (m *Model) pickExport() {
 			return exportWhat{list: kind, index: x}, nil
 		})
 		if d := r.tree.Detail(); d != nil && d.Flow != "" {
-			text := d.Flow
-			add("this flow", text, func() (exportWhat, error) {
-				compiled, err := filter.Compile(text)
-				return exportWhat{list: Packets, only: compiled}, err
-			})
+			thisFlow(d.Flow)
 		}
 		var marked []int64
 		for number, n := range s.notes.Of(kind) {
@@ -106,7 +104,7 @@ func (m *Model) askExport(label string, what func() (exportWhat, error)) {
 
 func (m *Model) export(s *screen, w exportWhat, path string) tea.Cmd {
 	control, src := m.control, s.src
-	notes := Notes{clone(s.notes.Messages), clone(s.notes.Packets)}
+	notes := s.notes.clone()
 	return m.run(s, "export", func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 		rows, err := w.positions(ctx, src)
 		if err != nil {
@@ -118,14 +116,6 @@ func (m *Model) export(s *screen, w exportWhat, path string) tea.Cmd {
 			return nil
 		}, err
 	})
-}
-
-func clone(notes map[int64]Note) map[int64]Note {
-	out := make(map[int64]Note, len(notes))
-	for k, v := range notes {
-		out[k] = v
-	}
-	return out
 }
 
 // positions finds the rows that are to be written, nil for all.

@@ -150,12 +150,8 @@ func (m *Model) askNarrow() {
 // the one that the value at the cursor passes: the tree's line; a row of the
 // list has several, to be chosen from.
 func (m *Model) filterValue(format string) tea.Cmd {
-	r := m.scr().rows()
+	r := m.detailed()
 	if r == nil {
-		return nil
-	}
-	if r.tree.Detail() == nil {
-		m.say(paint.Caution, "no row is shown yet to filter by")
 		return nil
 	}
 	if r.focus != listPane {
@@ -175,7 +171,7 @@ func (m *Model) filterValue(format string) tea.Cmd {
 	}
 	add := func(name, value, text string) {
 		if text != "" {
-			p.choices = append(p.choices, choice{name, paint.Cut(value, 24), text, func(m *Model) tea.Cmd { return m.narrow(m.join(format, text)) }, "", false})
+			p.add(name, paint.Cut(value, 24), safe(text), func(m *Model) tea.Cmd { return m.narrow(m.join(format, text)) })
 		}
 	}
 	add("this flow", "", d.Flow)
@@ -184,11 +180,19 @@ func (m *Model) filterValue(format string) tea.Cmd {
 	}
 	add("this connection", "", d.Connection)
 	add("this tunnel", "", d.Tunnel)
-	for i := range p.choices {
-		p.choices[i].doc = safe(p.choices[i].doc)
-	}
 	m.pick(p)
 	return nil
+}
+
+// detailed is the list that is shown, nil if there is none, or no detail of its
+// row yet.
+func (m *Model) detailed() *rowsView {
+	r := m.scr().rows()
+	if r != nil && r.tree.Detail() == nil {
+		m.say(paint.Caution, "no row is shown yet to filter by")
+		return nil
+	}
+	return r
 }
 
 // join puts a value's filter together with the one that is applied.
@@ -238,12 +242,8 @@ func (m *Model) filterTunnel() tea.Cmd {
 
 // filterOf applies the filter that get finds for the row at the cursor.
 func (m *Model) filterOf(what string, get func(r *rowsView) string) tea.Cmd {
-	r := m.scr().rows()
+	r := m.detailed()
 	if r == nil {
-		return nil
-	}
-	if r.tree.Detail() == nil {
-		m.say(paint.Caution, "no row is shown yet to filter by")
 		return nil
 	}
 	text := get(r)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"slices"
 
 	"tundump/tui/paint"
 )
@@ -27,10 +28,7 @@ type panes struct {
 // lay divides w by h below the head.
 func (m *Model) lay(r *rowsView, w, h int) panes {
 	set := m.set.Layout
-	form := set.Form
-	if form == "" {
-		form = forms[0]
-	}
+	form := cmp.Or(set.Form, forms[0])
 	whole := rect{0, head, w, h}
 	if r.zoom {
 		p := panes{form: "zoom"}
@@ -38,10 +36,7 @@ func (m *Model) lay(r *rowsView, w, h int) panes {
 		return p
 	}
 	share := cmp.Or(set.List, usualList)
-	treeShare := set.Tree
-	if treeShare == 0 {
-		treeShare = 55
-	}
+	treeShare := cmp.Or(set.Tree, 55)
 	top := min(max(h*share/100, 4), h-4)
 	left := min(max((w-1)*treeShare/100, 20), w-21)
 	if set.Tree == 0 { // whole lines of 8 or 16 bytes
@@ -126,12 +121,7 @@ func (m *Model) bytesTitle(r *rowsView) string {
 }
 
 func (m *Model) nextLayout() {
-	at := 0
-	for i, f := range forms {
-		if f == m.set.Layout.Form {
-			at = i
-		}
-	}
+	at := max(slices.Index(forms, m.set.Layout.Form), 0)
 	m.set.Layout.Form = forms[(at+1)%len(forms)]
 	if r := m.scr().rows(); r != nil {
 		r.zoom = false

@@ -69,12 +69,12 @@ func (m *Model) pickColumns() {
 		p.choices = append(p.choices, choice{label: "Shown"})
 		for i := range r.columns {
 			c := &r.columns[i]
-			p.choices = append(p.choices, choice{c.name, fmt.Sprint(c.Width), c.Title, func(m *Model) tea.Cmd { m.changeColumns(r, i, 0, 0); m.pickColumns(); return nil }, "", false})
+			p.add(c.name, fmt.Sprint(c.Width), c.Title, plainly(func(m *Model) { m.changeColumns(r, i, 0, 0); m.pickColumns() }))
 		}
 		p.choices = append(p.choices, choice{label: "To be added"})
 		add := func(name, doc string) {
 			if !slices.ContainsFunc(r.columns, func(c column) bool { return c.name == name }) {
-				p.choices = append(p.choices, choice{name, "", doc, func(m *Model) tea.Cmd { m.addColumn(r, name); m.pickColumns(); return nil }, "", false})
+				p.add(name, "", doc, plainly(func(m *Model) { m.addColumn(r, name); m.pickColumns() }))
 			}
 		}
 		for _, c := range builtin[r.kind] {
@@ -83,7 +83,8 @@ func (m *Model) pickColumns() {
 		for _, f := range field.All() {
 			add(f.Name, f.Doc)
 		}
-		p.choices = append(p.choices, choice{label: "Or"}, choice{"as they were at first", "", "", func(m *Model) tea.Cmd { m.setColumns(r, nil); return nil }, "", false})
+		p.choices = append(p.choices, choice{label: "Or"})
+		p.add("as they were at first", "", "", plainly(func(m *Model) { m.setColumns(r, nil) }))
 		p.narrow()
 	}
 	p.key = func(m *Model, key string) bool {
@@ -190,7 +191,7 @@ func (m *Model) pickSort() tea.Cmd {
 	p := &picker{title: "Sort by"}
 	if s.view == flowsView {
 		for i, title := range flowTitles {
-			p.choices = append(p.choices, choice{title, "", "", func(*Model) tea.Cmd { s.flows.sortBy(i); return nil }, "", false})
+			p.add(title, "", "", plainly(func(*Model) { s.flows.sortBy(i) }))
 		}
 		m.pick(p)
 		return nil
@@ -200,12 +201,7 @@ func (m *Model) pickSort() tea.Cmd {
 		return nil
 	}
 	for i := range r.columns {
-		c := &r.columns[i]
-		title := c.Title
-		if title == "" {
-			title = c.name
-		}
-		p.choices = append(p.choices, choice{title, "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) }, "", false})
+		p.add(r.columns[i].heading(), "", "", func(m *Model) tea.Cmd { return m.sortRows(r, i, false) })
 	}
 	m.pick(p)
 	return nil

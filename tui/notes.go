@@ -60,13 +60,15 @@ func (s savedMsg) take(m *Model) tea.Cmd {
 	return nil
 }
 
+func (n *Notes) clone() Notes { return Notes{maps.Clone(n.Messages), maps.Clone(n.Packets)} }
+
 // saveNotes writes a copy, of what the user has written: the notes may change
 // while it is written.
 func (m *Model) saveNotes(s *screen) tea.Cmd {
 	if m.control == nil {
 		return nil
 	}
-	n := Notes{maps.Clone(s.notes.Messages), maps.Clone(s.notes.Packets)}
+	n := s.notes.clone()
 	n.forgetPlayed()
 	return func() tea.Msg { return savedMsg{"saving notes", m.control.SaveNotes(s.ctx, s.src, n)} }
 }

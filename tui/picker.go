@@ -37,6 +37,11 @@ type picker struct {
 	hint   string
 }
 
+// add appends a choice.
+func (p *picker) add(label, key, doc string, do func(m *Model) tea.Cmd) {
+	p.choices = append(p.choices, choice{label: label, key: key, doc: doc, do: do})
+}
+
 // pick opens a menu.
 func (m *Model) pick(p *picker) {
 	p.height = 10

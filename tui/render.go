@@ -280,12 +280,7 @@ func (m *Model) mode() (string, paint.Style) {
 	case s.snap.Err != nil:
 		return safe(s.snap.Err.Error()), paint.Bad
 	case r != nil && r.order != nil:
-		c := &r.columns[min(r.order.by, len(r.columns)-1)]
-		title := c.Title
-		if title == "" {
-			title = c.name
-		}
-		return "sorted by " + title, paint.Caution
+		return "sorted by " + r.columns[min(r.order.by, len(r.columns)-1)].heading(), paint.Caution
 	case s.view == replayView && s.compare.at >= 0 && s.snap.Playing != nil && !s.snap.Playing.Over && s.follow == nil:
 		if s.compare.tail {
 			return "follow on", paint.Good

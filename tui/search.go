@@ -284,12 +284,12 @@ func (m *Model) goFlow(step int) tea.Cmd {
 		return nil
 	}
 	d := r.tree.Detail()
-	text := d.Flow
+	text, what := d.Flow, "flow"
 	if r.kind == Messages {
-		text = d.Connection
+		text, what = d.Connection, "connection"
 	}
 	if text == "" {
-		m.say(paint.Caution, "this row belongs to no flow")
+		m.say(paint.Caution, "this row belongs to no %s", what)
 		return nil
 	}
 	f, err := filter.Compile(text)
@@ -298,7 +298,7 @@ func (m *Model) goFlow(step int) tea.Cmd {
 		return nil
 	}
 	var scratch filter.Scratch
-	return m.scan(r, "next of the flow", step, false, func(row *Row) bool { return f.Match(&row.Row, &scratch) }, func(m *Model, pos int) {
+	return m.scan(r, "next of the "+what, step, false, func(row *Row) bool { return f.Match(&row.Row, &scratch) }, func(m *Model, pos int) {
 		if pos < 0 {
 			m.say(paint.Caution, "there is no more of it in what is shown")
 		}
