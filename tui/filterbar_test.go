@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -109,4 +110,15 @@ func TestFilterPromptReplaces(t *testing.T) {
 	if got := d.m.scr().text; got != "" {
 		t.Errorf("the filter is %q", got)
 	}
+}
+
+// A line that is longer than its room shows the end that is written at.
+func TestLongLine(t *testing.T) {
+	d := drive(t, 80, 24, Options{}, small(t, false))
+	d.keys("2 ;")
+	d.text(strings.Repeat("漢字 and a word ", 40) + "the end")
+	d.wants("note on packet 1", "the end")
+	d.keys("home")
+	d.wants("漢字 and a word")
+	d.lacks("the end")
 }

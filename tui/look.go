@@ -292,39 +292,53 @@ type sortKey struct {
 	text string
 }
 
+// sortKeys makes the keys of a column. It is for one goroutine.
+type sortKeys struct {
+	column column
+	field  *field.Field // nil if the column is none
+	maker  *cellMaker
+	values []field.Value
+}
+
+func (k *sortKeys) of(row *Row) sortKey {
+	c, out := &k.column, sortKey{pos: int32(row.Pos)}
+	switch {
+	case c.text == nil:
+		out.num = float64(row.Event.Time)
+	case k.field != nil:
+		k.values = k.field.Values(k.values[:0], &row.Row)
+		if len(k.values) == 0 {
+			out.num = -1
+			break
+		}
+		n, number := k.values[0].Number()
+		if out.num = n; !number {
+			out.text = c.text(k.maker, row)
+		}
+	case c.name == "length":
+		out.num = float64(len(row.Event.Raw))
+		if row.Packet != nil {
+			out.num = float64(row.Packet.Len)
+		}
+	case c.name == "tunnel":
+		out.num = float64(row.Event.Tunnel)
+	case c.name == "number", c.name == "message":
+		out.num = float64(row.Pos)
+	default:
+		out.text = c.text(k.maker, row)
+	}
+	return out
+}
+
+// sortedBy returns the positions of x in the order of column c.
 func sortedBy(ctx context.Context, src Source, l List, x pane.Index, c column, down bool, progress func(done, all int64)) ([]int32, error) {
-	maker := newCellMaker(true)
-	f, isField := field.Lookup(c.name)
-	var values []field.Value
+	keys := sortKeys{column: c, maker: newCellMaker(true)}
+	if f, ok := field.Lookup(c.name); ok {
+		keys.field = f
+	}
 	out := make([]sortKey, 0, x.High()-x.Low())
 	add := func(row *Row) bool {
-		k := sortKey{pos: int32(row.Pos)}
-		switch {
-		case c.text == nil:
-			k.num = float64(row.Event.Time)
-		case isField:
-			values = f.Values(values[:0], &row.Row)
-			if len(values) > 0 {
-				n, number := values[0].Number()
-				if k.num = n; !number {
-					k.text = c.text(maker, row)
-				}
-			} else {
-				k.num = -1
-			}
-		case c.name == "length":
-			k.num = float64(len(row.Event.Raw))
-			if row.Packet != nil {
-				k.num = float64(row.Packet.Len)
-			}
-		case c.name == "tunnel":
-			k.num = float64(row.Event.Tunnel)
-		case c.name == "number", c.name == "message":
-			k.num = float64(row.Pos)
-		default:
-			k.text = c.text(maker, row)
-		}
-		out = append(out, k)
+		out = append(out, keys.of(row))
 		return true
 	}
 	positions := make([]int, 0, scanPiece)

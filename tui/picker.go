@@ -165,7 +165,43 @@ func (m *Model) choose() tea.Cmd {
 
 // render draws the menu as a box for the middle of w by h.
 func (p *picker) render(t *paint.Theme, w, h int) []string {
-	label, note := p.wide, 0
+	label, note := p.widths()
+	width := min(max(label+note+50, 60), w-4, maxPicker)
+	if p.full {
+		width = min(w-4, maxPicker)
+	}
+	p.height = max(min(len(p.choices), h-6), 1)
+	p.step(0)
+	p.x, p.y = (w-width)/2, max((h-p.height-3)/2, 0)
+	inner := width - 2
+	var l paint.Line
+	row := func(put func()) string {
+		l.Reset(t, width)
+		l.Put(paint.Accent, "│")
+		put()
+		l.Space(paint.Plain, l.Left()-1)
+		l.Over(paint.Plain)
+		l.Put(paint.Accent, "│")
+		return l.String()
+	}
+	out := []string{border(&l, t, width, "╭", "╮", p.title), row(func() { p.input(&l) })}
+	for i := range p.height {
+		out = append(out, row(func() {
+			switch n := p.top + i; {
+			case len(p.shown) == 0 && i == 0:
+				l.Space(paint.Plain, 2)
+				l.Put(paint.Caution, paint.Cut(p.nothing(), inner-3))
+			case n < len(p.shown):
+				p.line(&l, &p.choices[p.shown[n]], n == p.at, label, note, inner)
+			}
+		}))
+	}
+	return append(out, border(&l, t, width, "╰", "╯", ""))
+}
+
+// widths are those of the labels, and of what stands beside them.
+func (p *picker) widths() (label, note int) {
+	label = p.wide
 	for _, c := range p.choices {
 		if c.do == nil {
 			continue
@@ -175,30 +211,21 @@ func (p *picker) render(t *paint.Theme, w, h int) []string {
 		}
 		note = max(note, paint.Width(c.key))
 	}
-	label, note = min(label, 44), min(note, 24)
-	width := min(max(label+note+50, 60), w-4, maxPicker)
-	if p.full {
-		width = min(w-4, maxPicker)
-	}
-	p.height = max(min(len(p.choices), h-6), 1)
-	p.step(0)
-	p.x, p.y = (w-width)/2, max((h-p.height-3)/2, 0)
-	inner := width - 2
-	side := func(l *paint.Line) { l.Over(paint.Plain); l.Put(paint.Accent, "│") }
-	var out []string
-	var l paint.Line
-	border := func(left, right, title string) {
-		l.Reset(t, width)
-		l.Put(paint.Accent, left+"─")
-		if title != "" {
-			l.Put(paint.Strong, " "+paint.Cut(title, width-8)+" ")
-		}
-		l.Put(paint.Accent, strings.Repeat("─", max(l.Left()-1, 0))+right)
-		out = append(out, l.String())
-	}
-	border("╭", "╮", p.title)
+	return min(label, 44), min(note, 24)
+}
+
+func border(l *paint.Line, t *paint.Theme, width int, left, right, title string) string {
 	l.Reset(t, width)
-	side(&l)
+	l.Put(paint.Accent, left+"─")
+	if title != "" {
+		l.Put(paint.Strong, " "+paint.Cut(title, width-8)+" ")
+	}
+	l.Put(paint.Accent, strings.Repeat("─", max(l.Left()-1, 0))+right)
+	return l.String()
+}
+
+// input draws what was typed, and the hint.
+func (p *picker) input(l *paint.Line) {
 	l.Put(paint.Key, " › ")
 	l.Put(paint.Plain, safe(p.typed))
 	l.Put(paint.Cursor, " ")
@@ -206,25 +233,6 @@ func (p *picker) render(t *paint.Theme, w, h int) []string {
 		l.Space(paint.Plain, l.Left()-paint.Width(hint)-2)
 		l.Put(paint.Dim, hint)
 	}
-	l.Space(paint.Plain, l.Left()-1)
-	side(&l)
-	out = append(out, l.String())
-	for i := range p.height {
-		l.Reset(t, width)
-		side(&l)
-		switch n := p.top + i; {
-		case len(p.shown) == 0 && i == 0:
-			l.Space(paint.Plain, 2)
-			l.Put(paint.Caution, paint.Cut(p.nothing(), inner-3))
-		case n < len(p.shown):
-			p.line(&l, &p.choices[p.shown[n]], n == p.at, label, note, inner)
-		}
-		l.Space(paint.Plain, l.Left()-1)
-		side(&l)
-		out = append(out, l.String())
-	}
-	border("╰", "╯", "")
-	return out
 }
 
 // maxPicker is how wide a menu is at most.

@@ -1,11 +1,12 @@
 package tui
 
 import (
+	"unicode/utf8"
+
 	"github.com/charmbracelet/bubbles/key"
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"tundump/decode/packet"
 	"tundump/tui/keys"
 	"tundump/tui/paint"
 )
@@ -210,17 +211,7 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 	l.Space(paint.Plain, 1)
 	l.Put(paint.Accent, p.label)
 	l.Space(paint.Plain, 1)
-	hint := ""
-	switch {
-	case p.marked:
-		hint = "typing replaces it, arrows edit it"
-	case p.hint != nil:
-		hint = p.hint()
-	}
-	faint := paint.Dim
-	if p.judged.style == paint.Bad && !p.top { // the filter's has a line of its own
-		hint, faint = safe(p.judged.text), paint.Bad
-	}
+	hint, faint := p.beside()
 	room := l.Left() - 1
 	least := 24 // of the text is seen, 12 where it is wrong: why matters more then
 	if faint == paint.Bad {
@@ -230,36 +221,54 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 	if hint != "" && room > paint.Width(hint)+least {
 		room -= paint.Width(hint) + 2
 	}
-	text, at := p.input.Value(), p.at()
-	start := 0 // what is scrolled out at the left
-	for paint.Width(safe(text[start:at])) >= room && start < at {
-		start++
-		for start < len(text) && text[start]&0xc0 == 0x80 {
-			start++
-		}
+	p.text(&l, room)
+	l.Fill(faint, hint)
+	return l.String()
+}
+
+// beside is what stands behind the text.
+func (p *prompt) beside() (string, paint.Style) {
+	switch {
+	case p.judged.style == paint.Bad && !p.top: // the filter's has a line of its own
+		return safe(p.judged.text), paint.Bad
+	case p.marked:
+		return "typing replaces it, arrows edit it", paint.Dim
+	case p.hint != nil:
+		return p.hint(), paint.Dim
 	}
-	style := p.judged.style
+	return "", paint.Dim
+}
+
+// text draws the text as far as it fits into room, the cursor always.
+func (p *prompt) text(l *paint.Line, room int) {
+	text, at := p.input.Value(), p.at()
+	start, before := at, 0 // what is in front of it is scrolled out
+	for start > 0 {
+		r, n := utf8.DecodeLastRuneInString(text[:start])
+		if before += paint.Width(safe(string(r))); before >= room {
+			break
+		}
+		start -= n
+	}
 	end := l.Left() - room
 	for i, r := range text[start:] {
 		i += start
-		ch := string(packet.AppendSafe(nil, string(r)))
+		ch := safe(string(r))
 		if l.Left()-paint.Width(ch) < end-1 {
 			break
 		}
+		style := p.judged.style
 		switch {
 		case i == at || p.marked:
-			l.Put(paint.Cursor, ch)
+			style = paint.Cursor
 		case i >= p.judged.col && i < p.judged.end:
-			l.Put(paint.Found, ch)
-		default:
-			l.Put(style, ch)
+			style = paint.Found
 		}
+		l.Put(style, ch)
 	}
 	if at == len(text) {
 		l.Put(paint.Cursor, " ")
 	}
-	l.Fill(faint, hint)
-	return l.String()
 }
 
 // maxCompletions is how many are shown at a time.

@@ -111,11 +111,54 @@ func (m *Model) split(w, h, rows int, table func(w, h int) []string, title strin
 // status is the first line: what is recorded, how much there is, what was
 // lost, what is wrong.
 func (m *Model) status() string {
-	s := m.scr()
-	n := s.snap
+	n := m.scr().snap
 	var l paint.Line
 	l.Reset(m.theme, m.w)
 	l.Put(paint.Strong, " tundump  ")
+	m.subject(&l)
+	right, wrong := problems(n)
+	fits := func(text string) bool { return l.Left() > paint.Width(text)+paint.Width(right)+4 }
+	part := func(style paint.Style, text string) {
+		if fits(text) {
+			l.Put(style, "   "+text)
+		}
+	}
+	if n.Playing != nil { // as much as there is room for, but how far it is
+		style, text := playing(n.Playing)
+		for at := 0; at >= 0 && !fits(text); {
+			if at = strings.LastIndex(text, ", "); at >= 0 {
+				text = text[:at]
+			}
+		}
+		part(style, text)
+	}
+	part(paint.Plain, count(n.Tunnels, "tunnel"))
+	packets := count(int64(n.Packets.Len()), "packet")
+	if n.Live {
+		packets += fmt.Sprintf("  %s/s", thousands(n.PacketRate[0]+n.PacketRate[1]))
+	}
+	part(paint.Plain, packets)
+	if n.Live {
+		part(paint.Plain, fmt.Sprintf("▲ %s/s ▼ %s/s", size(n.ByteRate[0]), size(n.ByteRate[1])))
+	}
+	lost := func(what string, times int64, style paint.Style) {
+		if times == 0 {
+			style = paint.Dim
+		}
+		if n.Live || times > 0 {
+			part(style, what+" "+thousands(times))
+		}
+	}
+	lost("waits", n.Waits, paint.Caution)
+	lost("drops", n.Dropped, paint.Bad)
+	l.Fill(wrong, right+" ")
+	return l.String()
+}
+
+// subject is what is shown: whether it is recorded or read, its name and size.
+func (m *Model) subject(l *paint.Line) {
+	s := m.scr()
+	n := s.snap
 	switch {
 	case n.Live && s.stopped:
 		l.Put(paint.Caution, "○ not recording ")
@@ -135,67 +178,22 @@ func (m *Model) status() string {
 	if n.Indexing && n.Size > 0 {
 		l.Put(paint.Caution, fmt.Sprintf(" reading %d %%", n.Indexed*100/n.Size))
 	}
-	right := problems(n)
-	part := func(style paint.Style, text string) {
-		if l.Left() > paint.Width(text)+paint.Width(right)+4 {
-			l.Put(style, "   "+text)
-		}
-	}
-	if n.Playing != nil { // as much as there is room for, but how far it is
-		style, text := playing(n.Playing)
-		for at := 0; at >= 0 && l.Left() <= paint.Width(text)+paint.Width(right)+4; {
-			if at = strings.LastIndex(text, ", "); at >= 0 {
-				text = text[:at]
-			}
-		}
-		part(style, text)
-	}
-	part(paint.Plain, count(n.Tunnels, "tunnel"))
-	packets := count(int64(n.Packets.Len()), "packet")
-	if n.Live {
-		packets += fmt.Sprintf("  %s/s", thousands(n.PacketRate[0]+n.PacketRate[1]))
-	}
-	part(paint.Plain, packets)
-	if n.Live {
-		part(paint.Plain, fmt.Sprintf("▲ %s/s ▼ %s/s", size(n.ByteRate[0]), size(n.ByteRate[1])))
-	}
-	style := paint.Dim
-	if n.Waits > 0 {
-		style = paint.Caution
-	}
-	if n.Live || n.Waits > 0 {
-		part(style, "waits "+thousands(n.Waits))
-	}
-	style = paint.Dim
-	if n.Dropped > 0 {
-		style = paint.Bad
-	}
-	if n.Live || n.Dropped > 0 {
-		part(style, "drops "+thousands(n.Dropped))
-	}
-	style = paint.Dim
-	if n.Problems[decode.Error] > 0 {
-		style = paint.Bad
-	} else if n.Problems[decode.Warning] > 0 {
-		style = paint.Caution
-	}
-	l.Fill(style, right+" ")
-	return l.String()
 }
 
 // problems counts errors and warnings.
-func problems(n *Snapshot) string {
+func problems(n *Snapshot) (string, paint.Style) {
+	style := paint.Dim
 	var parts []string
-	if k := n.Problems[decode.Error]; k > 0 {
-		parts = append(parts, count(k, "error"))
-	}
 	if k := n.Problems[decode.Warning]; k > 0 {
-		parts = append(parts, count(k, "warning"))
+		parts, style = append(parts, count(k, "warning")), paint.Caution
+	}
+	if k := n.Problems[decode.Error]; k > 0 {
+		parts, style = append([]string{count(k, "error")}, parts...), paint.Bad
 	}
 	if parts == nil {
-		return ""
+		return "", style
 	}
-	return "! " + strings.Join(parts, " ")
+	return "! " + strings.Join(parts, " "), style
 }
 
 func count(n int64, what string) string {
