@@ -8,9 +8,9 @@ import (
 	"math/bits"
 )
 
-// ErrFormat is what [Reader.Next] returns for input that does not begin like
+// ErrFormat is what [Reader.Next] returns, wrapped, for input that does not begin like
 // any capture file.
-var ErrFormat = errors.New("pcapng: not a pcapng or pcap file")
+var ErrFormat = errors.New("not a pcapng or pcap file")
 
 // Block is one block of a file.
 type Block struct {
@@ -81,7 +81,7 @@ func (r *Reader) read(b *Block) error {
 		return err
 	case len(head) == 0:
 		if !r.started {
-			return ErrFormat
+			return fmt.Errorf("nothing is in it: %w", ErrFormat)
 		}
 		return io.EOF
 	}

@@ -57,7 +57,7 @@ type NoTunnelError struct {
 func (e *NoTunnelError) Error() string {
 	s := &e.Stats
 	if s.Packets == 0 {
-		return fmt.Sprintf("sniff: %s: there are no packets in it", e.Name)
+		return fmt.Sprintf("%s: there are no packets in it", e.Name)
 	}
 	var links []string
 	for _, l := range s.Links {
@@ -71,7 +71,7 @@ func (e *NoTunnelError) Error() string {
 	if len(e.Ports) > 0 {
 		what = fmt.Sprintf("no connection to port %s in it", list(e.Ports))
 	}
-	text := fmt.Sprintf("sniff: %s: %s: %d packets of link type %s, %d of them IP", e.Name, what, s.Packets, strings.Join(links, " and "), s.IP)
+	text := fmt.Sprintf("%s: %s: %d packets of link type %s, %d of them IP", e.Name, what, s.Packets, strings.Join(links, " and "), s.IP)
 	switch {
 	case len(s.Ports) > 0:
 		return fmt.Sprintf("%s, TCP connections to port %s; name the tunnel's with --port N, or print the packets as they are with --bare", text, ports(s.Ports))

@@ -217,7 +217,7 @@ func (c *Capture) nothing(s stream.Stats) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.Packets == 0 && len(c.warnings) > 0 {
-		return errors.New("sniff: " + c.warnings[0])
+		return errors.New(c.warnings[0])
 	}
 	return &NoTunnelError{Name: c.src.name, Ports: c.opt.Ports, Stats: s}
 }
@@ -263,7 +263,7 @@ func (c *Capture) pass(r io.Reader, bare bool) (stream.Stats, error) {
 		c.warn(fmt.Sprintf("the file is damaged at offset %d (%s); everything before is here", damage.Offset, damage.Reason))
 		err = nil
 	case err != nil:
-		err = fmt.Errorf("sniff: %s: %w", c.src.name, err)
+		err = fmt.Errorf("%s: %w", c.src.name, err)
 	}
 	return f.Stats(), err
 }

@@ -82,7 +82,7 @@ func cannotOpen(path string, err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		err = p.Err
 	}
-	return fmt.Errorf("sniff: cannot open %s: %w", path, err)
+	return fmt.Errorf("cannot open %s: %w", path, err)
 }
 
 // reader returns the bytes from the beginning.
@@ -90,7 +90,7 @@ func (s *source) reader() (io.Reader, error) {
 	head := make([]byte, 4)
 	n, err := io.ReadFull(s.file, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, fmt.Errorf("sniff: cannot read %s: %w", s.name, err)
+		return nil, fmt.Errorf("cannot read %s: %w", s.name, err)
 	}
 	head = head[:n]
 	s.read.Store(int64(n))
@@ -100,14 +100,14 @@ func (s *source) reader() (io.Reader, error) {
 	case bytes.HasPrefix(head, gzipMagic):
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, fmt.Errorf("sniff: cannot decompress %s: %w", s.name, err)
+			return nil, fmt.Errorf("cannot decompress %s: %w", s.name, err)
 		}
 		s.unpack = z
 		return z, nil
 	case bytes.HasPrefix(head, zstdMagic):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, fmt.Errorf("sniff: cannot decompress %s: %w", s.name, err)
+			return nil, fmt.Errorf("cannot decompress %s: %w", s.name, err)
 		}
 		s.unpack = z.IOReadCloser()
 		return z, nil

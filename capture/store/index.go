@@ -67,7 +67,7 @@ func (x *indexer) run() {
 	case err == io.EOF:
 		err = nil
 	case err != nil:
-		err = fmt.Errorf("store: %s: %w", x.name, err)
+		err = fmt.Errorf("%s: %w", x.name, err)
 	}
 	x.count(x.incomplete, "records lack some of their blocks and are left out")
 	x.count(x.unreadable, "packet blocks cannot be read and are left out")

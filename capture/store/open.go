@@ -43,7 +43,7 @@ func open(path string, index func(*Store, *indexer)) (*Store, error) {
 	case err != nil:
 		return nil, errors.Join(openError(path, err), f.Close())
 	case info.IsDir():
-		return nil, errors.Join(fmt.Errorf("store: cannot open %s: it is a directory", path), f.Close())
+		return nil, errors.Join(fmt.Errorf("cannot open %s: it is a directory", path), f.Close())
 	case !info.Mode().IsRegular():
 		return OpenReader(f, path)
 	}
@@ -77,7 +77,7 @@ func openError(path string, err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		err = p.Err
 	}
-	return fmt.Errorf("store: cannot open %s: %w", path, err)
+	return fmt.Errorf("cannot open %s: %w", path, err)
 }
 
 // OpenReader indexes a capture that comes from r while it spools it to a file

@@ -86,7 +86,7 @@ a file: --anonymize-key makes it if there is none.`,
 	fl.StringVarP(&f.format, "format", "F", "", "pcapng or pcap; default: by the suffix of OUT, else pcapng")
 	f.filter.register(fl)
 	fl.Int64VarP(&f.count, "count", "c", 0, "stop after so many packets")
-	fl.StringVar(&f.split, "split", "", "a file for each tunnel or each flow")
+	fl.StringVar(&f.split, "split", "", "tunnel or flow: a file for each")
 	fl.BoolVar(&f.appProxy, "app-proxy", false, "add the connections of app proxies, rebuilt as packets")
 	fl.BoolVar(&f.outer, "outer", false, "the tunnels' own TCP connections instead of what is inside")
 	fl.StringVar(&f.payload, "payload", "", "folder for what was said over the flows")

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tundump/decode/field"
 	"tundump/decode/filter"
@@ -59,14 +60,19 @@ func fieldsWith(fits func(*field.Field) bool) (found []*field.Field) {
 // completeFlags has the shell complete the names of fields wherever flags of
 // c and the commands below it take them.
 func completeFlags(c *cobra.Command) {
-	for name, complete := range map[string]cobra.CompletionFunc{"field": completeField, "display-filter": completeFilter, "drop": completeFilter} {
-		if _, done := c.GetFlagCompletionFunc(name); done || c.Flags().Lookup(name) == nil {
-			continue
+	special := map[string]cobra.CompletionFunc{"field": completeField, "display-filter": completeFilter, "drop": completeFilter}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		complete := special[f.Name]
+		if complete == nil {
+			complete = wordsOf(c, f.Name)
 		}
-		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
+		if _, done := c.GetFlagCompletionFunc(f.Name); done || complete == nil {
+			return
+		}
+		if err := c.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
 			panic(err) // there is no such flag, which was asked just before
 		}
-	}
+	})
 	for _, sub := range c.Commands() {
 		completeFlags(sub)
 	}

@@ -50,11 +50,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	var unknown error
+	helpOf(root, &unknown)
+	err := errors.Join(root.ExecuteContext(ctx), unknown)
 	if err == nil {
 		return exitDone
 	}
-	text, _ := strings.CutPrefix(err.Error(), "tundump: ")
+	text, _ := strings.CutPrefix(plain(err), "tundump: ")
 	fmt.Fprintln(stderr, "tundump: "+safe(oneLine(text)))
 	if ue := (usageError{}); errors.As(err, &ue) {
 		return exitUsage
@@ -120,6 +122,8 @@ opens, and brings a server and a client of its own.`,
 	root.AddCommand(replayCommand(), diffCommand())
 	root.AddCommand(exportCommand(), followCommand(), schemaCommand(), manCommand())
 	root.AddCommand(filterTopic())
+	root.SetHelpCommand(helpCommand())
+	completionCommand(root)
 	root.AddCommand(restoreTerminalCommands()...)
 	completeFlags(root)
 	for _, c := range root.Commands() {
@@ -143,18 +147,18 @@ func openOrHelp(cmd *cobra.Command, args []string) error {
 	if isFile(args[0]) {
 		return usage(fmt.Errorf("one file can be opened, and %d are named; tundump read prints several", len(args)))
 	}
-	what := fmt.Sprintf("%q is neither a command nor a file", args[0])
-	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		what += "; did you mean " + s[0] + "?"
-	}
-	return usage(errors.New(what))
+	return noCommand(cmd, args[0], "neither a command nor a file")
 }
 
 // usageArgs makes a wrong number of arguments an error of the command line.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usage(fmt.Errorf("%s: %w; see %s --help", cmd.Name(), err, cmd.CommandPath()))
+			what := "an argument is missing"
+			if len(args) > 0 {
+				what = "the number of arguments is wrong"
+			}
+			return usage(fmt.Errorf("%s: %s; write %s", cmd.Name(), what, cmd.UseLine()))
 		}
 		return nil
 	}

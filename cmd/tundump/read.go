@@ -31,7 +31,7 @@ recording was killed or is still going on, is read up to its last whole block.`,
   tundump read wireshark.pcap --port 8890
   tcpdump -i en0 -U -w - 'tcp port 8890' | tundump read -
   tundump read session.pcapng -T json | jq 'select(.type == "finding")'
-  tundump read session.pcapng -T fields -e frame.number -e ip.src -e dns.qry.name`,
+  tundump read session.pcapng --packets -T fields -e frame.number -e ip.src -e dns.qry.name`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return readFiles(cmd, append(files, args...), &print, &source)

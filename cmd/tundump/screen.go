@@ -18,7 +18,7 @@ import (
 )
 
 // errNoTerminal is what --tui into a pipe gets.
-var errNoTerminal = errors.New("the terminal UI needs a terminal at standard input and output; tundump read prints a capture")
+var errNoTerminal = errors.New("the terminal UI needs a terminal at standard input and output, and TERM that is not dumb; leave --tui away, or have open print with --no-tui")
 
 // hasTerminal reports whether a screen can be shown.
 func hasTerminal() bool {

@@ -18,6 +18,7 @@ type sourceFlags struct {
 
 func (s *sourceFlags) register(f *pflag.FlagSet) {
 	f.UintSliceVar(&s.ports, "port", nil, "TCP port that carries the tunnel; repeatable; default: tunnels are found on any port by what they send")
+	f.Lookup("port").DefValue = "" // none, which need not be said
 	f.BoolVar(&s.bare, "bare", false, "take IP packets as they are, without a tunnel around them")
 }
 
