@@ -102,7 +102,7 @@ func (f *exportFlags) run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	c, err := f.source.open(file)
+	c, err := f.source.open(cmd.Context(), file)
 	if err != nil {
 		return err
 	}

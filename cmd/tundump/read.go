@@ -77,9 +77,9 @@ func readFiles(cmd *cobra.Command, files []string, print *printFlags, source *so
 
 // readFile prints a capture. lost is nil if the capture says of no losses.
 func readFile(cmd *cobra.Command, path string, o sniff.Options, p *output.Printer) (sum session.Summary, lost *pcapng.Losses, err error) {
-	c, err := sniff.Open(path, o)
+	c, err := openCapture(cmd.Context(), path, o)
 	if err != nil {
-		return sum, nil, usage(err)
+		return sum, nil, err
 	}
 	st := c.Store()
 	s := session.New(st)

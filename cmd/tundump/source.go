@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -36,21 +37,47 @@ func (s *sourceFlags) options() (sniff.Options, error) {
 	return o, nil
 }
 
+// openCapture opens the capture at path. Where it is a pipe into which nobody
+// has written yet, ctx ends the waiting: a read of standard input cannot be
+// interrupted, so it is left behind for the end of the program.
+func openCapture(ctx context.Context, path string, o sniff.Options) (*sniff.Capture, error) {
+	type opened struct {
+		*sniff.Capture
+		err error
+	}
+	result := make(chan opened)
+	go func() {
+		c, err := sniff.Open(path, o)
+		select {
+		case result <- opened{c, err}:
+		case <-ctx.Done():
+			if c != nil {
+				_ = c.Close() // nobody is there any more to be told
+			}
+		}
+	}()
+	select {
+	case r := <-result:
+		return r.Capture, usage(r.err)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: stopped before it could be opened", path)
+	}
+}
+
 // open opens the capture at path as the flags say.
-func (s *sourceFlags) open(path string) (*sniff.Capture, error) {
+func (s *sourceFlags) open(ctx context.Context, path string) (*sniff.Capture, error) {
 	o, err := s.options()
 	if err != nil {
 		return nil, err
 	}
-	c, err := sniff.Open(path, o)
-	return c, usage(err)
+	return openCapture(ctx, path, o)
 }
 
 // openWhole opens a capture and waits until all of it has been read.
 func openWhole(cmd *cobra.Command, path string, o sniff.Options) (*sniff.Capture, error) {
-	c, err := sniff.Open(path, o)
+	c, err := openCapture(cmd.Context(), path, o)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	select {
 	case <-c.Store().Done():

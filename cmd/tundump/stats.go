@@ -115,9 +115,9 @@ func (f *statsFlags) statistics(flt *filter.Filter) (*output.Stats, error) {
 // count passes over the capture. What could be read of one that is damaged is
 // counted; the error says what is wrong with it.
 func (f *statsFlags) count(cmd *cobra.Command, o sniff.Options, s *output.Stats) error {
-	c, err := sniff.Open(f.files[0], o)
+	c, err := openCapture(cmd.Context(), f.files[0], o)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	pass := session.New(c.Store())
 	err = s.Count(cmd.Context(), pass)

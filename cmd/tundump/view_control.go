@@ -64,33 +64,15 @@ func source(s tui.Source) (*viewSource, error) {
 // Open implements tui.Control.
 func (c *viewControl) Open(ctx context.Context, path string) (tui.Source, error) {
 	path = fromHome(path)
-	type opened struct {
-		c   *sniff.Capture
-		err error
+	opened, err := openCapture(ctx, path, c.options)
+	if err != nil {
+		return nil, err
 	}
-	done := make(chan opened, 1)
-	go func() { // ends when the capture has a row, or none
-		c, err := sniff.Open(path, c.options)
-		done <- opened{c, err}
-	}()
-	select {
-	case o := <-done:
-		if o.err != nil {
-			return nil, o.err
-		}
-		s := fileSource(path, o.c, c.as)
-		c.mu.Lock()
-		c.opened = append(c.opened, s)
-		c.mu.Unlock()
-		return s, nil
-	case <-ctx.Done():
-		go func() {
-			if o := <-done; o.c != nil {
-				o.c.Close() // nobody has seen it
-			}
-		}()
-		return nil, ctx.Err()
-	}
+	s := fileSource(path, opened, c.as)
+	c.mu.Lock()
+	c.opened = append(c.opened, s)
+	c.mu.Unlock()
+	return s, nil
 }
 
 // fromHome takes a leading ~ as a shell does.
