@@ -65,7 +65,10 @@ func source(s tui.Source) (*viewSource, error) {
 func (c *viewControl) Open(ctx context.Context, path string) (tui.Source, error) {
 	path = fromHome(path)
 	opened, err := openCapture(ctx, path, c.options)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err() // which is no error to the screen
+	case err != nil:
 		return nil, err
 	}
 	s := fileSource(path, opened, c.as)
