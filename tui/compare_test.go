@@ -22,6 +22,8 @@ type fakePlayer struct {
 }
 
 func (p *fakePlayer) Steer(_ PlayOrder, at PlayRow) error {
+	p.mu.Lock() // keys come faster than it is done
+	defer p.mu.Unlock()
 	p.orders = append(p.orders, at)
 	return nil
 }

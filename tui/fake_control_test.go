@@ -26,8 +26,15 @@ type fakeControl struct {
 }
 
 func (c *fakeControl) Open(context.Context, string) (Source, error) { return c.opened, c.err }
-func (c *fakeControl) Close(Source) error                           { c.closed++; return nil }
+func (c *fakeControl) Close(Source) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed++
+	return nil
+}
 func (c *fakeControl) SetRecording(_ context.Context, _ Source, on bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.recording = append(c.recording, on)
 	return c.err
 }
@@ -39,6 +46,8 @@ func (c *fakeControl) Export(_ context.Context, _ Source, e Export, progress fun
 	return int64(len(e.Rows)), c.err
 }
 func (c *fakeControl) SaveStream(_ context.Context, _ Source, w SaveStream, _ func(done, all int64)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.saved = w
 	return c.err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,13 +18,15 @@ type pathFinder struct {
 	m      *Model
 	p      *prompt
 	cancel context.CancelFunc // of the looking that is on its way, nil for none
+	write  bool               // it is for a file that is to be written
 	listed string             // what p.list was found for
 	taking bool               // the key that completes was pressed before
 	why    string             // there is no list or not all of it; else what the keys do
 }
 
-// askPath asks for a path, with completion. accept has it without spaces around
-// it, and is not called without one.
+// askPath asks for the path of a file, of one that is to be written if text has
+// a name for it, with completion. accept has the path without spaces around it,
+// and is not called without one.
 func (m *Model) askPath(label, text string, accept func(m *Model, path string) tea.Cmd) {
 	p := newPrompt(label, text, func(m *Model, path string) tea.Cmd {
 		if path = strings.TrimSpace(path); path == "" {
@@ -31,7 +34,7 @@ func (m *Model) askPath(label, text string, accept func(m *Model, path string) t
 		}
 		return accept(m, path)
 	})
-	f := &pathFinder{m: m, p: p}
+	f := &pathFinder{m: m, p: p, write: text != ""}
 	p.find = f.find
 	p.tab = func(*Model) { f.complete() }
 	p.enter = f.enter
@@ -78,15 +81,15 @@ func (t pathsMsg) take(m *Model) tea.Cmd {
 		f.taking = taking
 		return nil
 	}
-	f.put(t.text, &t.paths, t.err)
+	f.list(t.text, &t.paths, t.err)
 	if f.taking {
 		f.complete()
 	}
 	return nil
 }
 
-// put shows what was found.
-func (f *pathFinder) put(text string, paths *Paths, err error) {
+// list shows what was found.
+func (f *pathFinder) list(text string, paths *Paths, err error) {
 	p := f.p
 	f.listed, f.why = text, fmt.Sprintf("%s completes, %s chooses", f.m.keys.Key("prompt.complete"), f.m.keys.Key("prompt.down"))
 	p.list, p.chosen = nil, -1
@@ -95,8 +98,12 @@ func (f *pathFinder) put(text string, paths *Paths, err error) {
 	case errors.Is(err, context.Canceled):
 	case err != nil:
 		f.why = safe(err.Error())
+	case len(paths.Names) == 0 && f.write:
+		f.why = "a new file"
 	case len(paths.Names) == 0:
 		f.why = "nothing there begins so"
+	case f.write && slices.ContainsFunc(paths.Names, func(n Path) bool { return n.Name == text[paths.From:] }):
+		f.why = "is there already"
 	case paths.More:
 		f.why = "there are more: type on"
 	}
@@ -127,7 +134,7 @@ func (f *pathFinder) complete() {
 		return
 	case p.chosen < 0:
 		if all := common(p.list); p.from+len(all) > len(p.input.Value()) {
-			f.write(all)
+			f.put(all)
 			return
 		}
 		p.chosen = 0
@@ -154,13 +161,13 @@ func (f *pathFinder) take() bool {
 		f.why = cannotHold
 		return false
 	}
-	return f.write(name)
+	return f.put(name)
 }
 
-// write puts a name, or the beginning of some, in the place of what was typed of
+// put writes a name, or the beginning of some, in the place of what was typed of
 // it. It reports false where the line cannot hold it: it has no control
 // characters.
-func (f *pathFinder) write(name string) bool {
+func (f *pathFinder) put(name string) bool {
 	p := f.p
 	before := p.input.Value()
 	path := before[:p.from] + name

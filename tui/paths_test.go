@@ -98,6 +98,10 @@ func TestPathCompletionOfWritten(t *testing.T) {
 		d.keys(open + " ctrl+u")
 		d.text("d/")
 		d.wants("old.pcapng", "5 B")
+		d.text("old.pcapng")
+		d.wants("is there already")
+		d.text("2")
+		d.wants("a new file")
 		d.keys("esc esc")
 	}
 	if !slices.ContainsFunc(c.asked, func(s string) bool { return strings.HasPrefix(s, "stream.") }) {
