@@ -43,10 +43,14 @@ func (m *Model) render() []string {
 
 // small says that there is too little room.
 func (m *Model) small() []string {
-	var l paint.Line
-	l.Reset(m.theme, m.w)
-	l.Put(paint.Caution, fmt.Sprintf("tundump needs %d×%d, this is %d×%d", minWidth, minHeight, m.w, m.h))
-	return paint.Block([]string{l.String()}, m.w, m.h)
+	var lines []string
+	for _, text := range []string{fmt.Sprintf("tundump needs %d×%d, this is %d×%d", minWidth, minHeight, m.w, m.h), m.keys.Key("quit") + " ends it"} {
+		var l paint.Line
+		l.Reset(m.theme, m.w)
+		l.Put(paint.Caution, text)
+		lines = append(lines, l.String())
+	}
+	return paint.Block(lines, m.w, m.h)
 }
 
 // body draws the view that is shown.

@@ -25,11 +25,11 @@ type replayWay struct {
 }
 
 var replayWays = []replayWay{
-	{"--netstack", "into a user-space stack with services of its own", false},
+	{"--netstack", "into a stack of our own; needs no root", false},
 	{"--to HOST:PORT --flows", "as the client, against a live server", false},
-	{"--listen 127.0.0.1:8890 --once", "as the recorded server, to a live client", true},
-	{"--tun", "what the client sent, into a TUN device; needs root", false},
-	{"--tun --dir s2c", "what the server sent, into one; needs root", false},
+	{"--listen 127.0.0.1:8890 --once", "as the server, to a live client", true},
+	{"--tun", "into a TUN device; needs root", false},
+	{"--tun --dir s2c", "what the server sent, into one", false},
 }
 
 // replayOpen is what a way leaves to be filled in.
