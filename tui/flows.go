@@ -2,7 +2,6 @@ package tui
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -268,35 +267,6 @@ func (f *Flow) state(last int64) string {
 		return "midstream"
 	}
 	return "established"
-}
-
-var shortUnits = strings.NewReplacer(" KiB", "K", " MiB", "M", " GiB", "G", " TiB", "T", " PiB", "P", " EiB", "E", " B", "")
-
-// shortSize writes a size with its unit in one letter.
-func shortSize(n int64) string { return shortUnits.Replace(size(n)) }
-
-// shortCount writes a number in five characters.
-func shortCount(n int64) string {
-	for _, unit := range []string{"", "k", "M", "G"} {
-		if n < 10_000 {
-			return thousands(n) + unit
-		}
-		n /= 1000
-	}
-	return thousands(n) + "T"
-}
-
-// short writes a duration with three digits or so.
-func short(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return d.Round(time.Microsecond).String()
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.1fms", float64(d)/1e6)
-	case d < 10*time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	}
-	return d.Round(time.Second).String()
 }
 
 // narrow shows the flows that pass a display filter, or else have the text.

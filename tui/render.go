@@ -200,13 +200,6 @@ func problems(n *Snapshot) (string, paint.Style) {
 	return "! " + strings.Join(parts, " "), style
 }
 
-func count(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return thousands(n) + " " + what + "s"
-}
-
 // tabs is the second line: the views, and the mode at its right.
 func (m *Model) tabs() string {
 	s := m.scr()
