@@ -80,10 +80,7 @@ func (f *Facts) gre(s []byte) {
 	}
 	f.Transport, f.L4Complete = GRE, true
 	f.setPayload(s[n:])
-	w := unwrapper{proto: proto, rest: s[n:]}
-	if n == 4 && proto == etherERSPAN {
-		w.proto = etherTEB // type I has no header of its own
-	}
+	w := unwrapper{proto: proto, rest: s[n:], typeI: n == 4}
 	for w.next() {
 	}
 	if w.ip && !f.IsFragment() {
@@ -119,6 +116,7 @@ type unwrapper struct {
 	proto uint16 // of rest, an EtherType
 	rest  []byte
 	layer string // what was taken off last, as in frame.protocols; "" for nothing that has a name
+	typeI bool   // ERSPAN has no header of its own: GRE has no sequence number
 	ip    bool   // rest is an IP packet
 	steps int
 }
@@ -143,6 +141,9 @@ func (w *unwrapper) next() bool {
 		}
 		return w.ethernet("cmd", 6)
 	case etherERSPAN:
+		if w.typeI {
+			return w.skip("erspan", 0, etherTEB)
+		}
 		return w.skip("erspan", 8, etherTEB)
 	case etherERSP3:
 		if len(w.rest) >= 12 && w.rest[11]&1 != 0 {
@@ -228,10 +229,7 @@ func (f *Facts) appendGRE(dst []byte) []byte {
 	if !ok {
 		return dst
 	}
-	w := unwrapper{proto: proto, rest: f.Segment[n:]}
-	if n == 4 && proto == etherERSPAN {
-		w.proto = etherTEB
-	}
+	w := unwrapper{proto: proto, rest: f.Segment[n:], typeI: n == 4}
 	for w.next() {
 		if w.layer != "" {
 			dst = append(append(dst, ':'), w.layer...)
