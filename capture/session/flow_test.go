@@ -33,6 +33,8 @@ func carrying(tb testing.TB, pkts ...[]byte) []byte {
 	})
 }
 
+const httpGet = "GET / HTTP/1.1\r\n\r\n"
+
 // What a flow says of a packet depends on what came before it in the same
 // tunnel, and stays with the row.
 func TestFlows(t *testing.T) {
@@ -80,10 +82,15 @@ func TestFlows(t *testing.T) {
 	row = next(2, 10, decode.ClientToServer, segment(false, ack, 1000, 5000, 10))
 	want(row, 0, "tcp.stream", "1")
 	want(row, 0, "tcp.analysis.retransmission", "")
+	inside := segment(false, ack, 1010, 5000, len(httpGet))
+	copy(inside[40:], httpGet)
+	row = next(1, 11, decode.ClientToServer, slices.Concat([]byte{0x45, 0, 0, byte(24 + len(inside)), 0, 0, 0, 0, 64, 47, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 8, 0}, inside))
+	want(row, 0, "frame.protocols", "raw:ip:gre:ip:tcp:http")
+	want(row, 0, "http.request.method", "GET")
 	n := 0
 	for f := range s.Flows().Flows() {
 		n++
-		if f.Tunnel == 1 && f.Count[0].Packets+f.Count[1].Packets != 5 {
+		if f.Tunnel == 1 && f.Count[0].Packets+f.Count[1].Packets != 6 {
 			t.Errorf("%+v", f)
 		}
 	}

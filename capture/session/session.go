@@ -256,7 +256,9 @@ func (s *Session) carry(i int, family int64, pkt []byte) {
 		return
 	}
 	s.flows.Packet(flow.Packet{Tunnel: s.row.Event.Tunnel, Number: s.row.FirstPacket + int64(n), Time: s.row.Event.Time, Facts: &p.Facts, Arena: &s.units}, &p.Flow)
-	p.Facts.App = p.Flow.AppOf(&p.Facts)
+	if p.Facts.Carries != packet.Encapsulated { // else the flow is that of a packet inside
+		p.Facts.App = p.Flow.AppOf(&p.Facts)
+	}
 }
 
 // Flows returns the flows that the pass follows. It is for the goroutine that

@@ -240,6 +240,9 @@ func (r *reading) gap(n int64) {
 		r.t.give(s)
 		s.reset()
 		s.began = false
+		if x := r.d.http; x != nil && x.asker != r.a.Side {
+			x.missed()
+		}
 	}
 	s.cut = s.cut || s.phase != atBoundary
 	s.messages = s.messages[:0]

@@ -20,6 +20,7 @@ const (
 type exchange struct {
 	pending [maxPending]request
 	count   int
+	asker   uint8   // the side that sent them
 	answers request // to what the response that is being read is the answer
 }
 
@@ -152,6 +153,7 @@ func (r *reading) begins(m *packet.HTTPMessage) (answersHead bool) {
 		r.d.http = x
 	}
 	if !m.Response {
+		x.asker = r.a.Side
 		if x.count < maxPending {
 			x.pending[x.count] = request{head: string(m.Method) == "HEAD", connect: string(m.Method) == "CONNECT"}
 			x.count++
@@ -166,6 +168,14 @@ func (r *reading) begins(m *packet.HTTPMessage) (answersHead bool) {
 	x.count--
 	copy(x.pending[:], x.pending[1:])
 	return x.answers.head
+}
+
+// missed notes that responses may not have been captured: who does not send
+// requests ahead asks again only when the last one was answered.
+func (x *exchange) missed() {
+	if x.count > 1 {
+		x.pending[0], x.count = x.pending[x.count-1], 1
+	}
 }
 
 // message reports a message that ends here.

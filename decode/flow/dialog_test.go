@@ -280,6 +280,25 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// Where a response was not captured, the next one answers the next request.
+func TestMissedResponse(t *testing.T) {
+	const get, ok = "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"
+	k := take(flow.Options{})
+	var last flow.Analysis
+	for _, s := range []seg{
+		{flags: packet.SYN, seq: 99}, {back: true, flags: packet.SYN | packet.ACK, seq: 999, ack: 100},
+		{flags: packet.ACK, seq: 100, ack: 1000, data: []byte(get)},
+		{flags: packet.ACK, seq: 100 + uint32(len(get)), ack: 1000 + uint32(len(ok)), data: []byte(get)},
+		{back: true, flags: packet.ACK, seq: 1000 + uint32(len(ok)), ack: 100 + 2*uint32(len(get)), data: []byte(ok)},
+	} {
+		s.win, s.server = 60000, 80
+		last = k.packet(1, s.packet())
+	}
+	if last.AnswerTo != 4 || len(last.PDUs) != 1 {
+		t.Errorf("%+v", last)
+	}
+}
+
 // Bodies are not kept, and neither are endless heads and handshakes: a flow
 // costs little whatever it carries, and all flows together what was allowed.
 func TestBoundedUnits(t *testing.T) {
