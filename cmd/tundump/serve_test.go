@@ -171,7 +171,7 @@ func TestConnectErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"connect"}, exitUsage, "accepts 1 arg(s), received 0"},
+		{[]string{"connect"}, exitUsage, "an argument is missing; write tundump connect HOST:PORT|bonjour:NAME"},
 		{[]string{"connect", "nowhere"}, exitUsage, "missing port in address; write HOST:PORT or bonjour:NAME"},
 		{[]string{"connect", closed.Addr().String()}, exitFailed, "connection refused; is a server listening there?"},
 		{[]string{"connect", mute.Addr().String()}, exitFailed, "the tunnel ended"},
