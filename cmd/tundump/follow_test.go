@@ -79,7 +79,7 @@ func TestFollow(t *testing.T) {
 					}
 					switch {
 					case ours == want || as == "hex" && waited[i]:
-					case as == "ascii" && flat(ours, 0) == flat(want, 0) && flat(ours, 1) == flat(want, 1):
+					case as == "ascii" && flat(t, ours, 0) == flat(t, want, 0) && flat(t, ours, 1) == flat(t, want, 1):
 						waited[i] = true
 					default:
 						t.Errorf("%s: %s %d as %s: %s", capture, proto, i, as, firstDifference(ours, want))
@@ -141,29 +141,36 @@ func damaged(t *testing.T, file string, seed uint64, lose bool) string {
 }
 
 var (
-	gapMark   = regexp.MustCompile(`\[\d+ bytes missing in capture file\]\.?`)
-	countLine = regexp.MustCompile(`(?m)^\t?\d+$\n`)
+	gapMark = regexp.MustCompile(`\[\d+ bytes missing in capture file\]`)
+	// chunkHead is in front of a chunk's bytes: how many they are.
+	chunkHead = regexp.MustCompile(`^(\t?)(\d+)\n`)
 )
 
 // flat is what follow's text says of one side, without what is a matter of
-// taste: where a chunk that waited for another ends, and the zero byte that
-// tshark has behind the mark of a gap.
-func flat(s string, side int) string {
+// taste: where a chunk ends, and the zero byte that tshark has behind the mark
+// of a gap.
+func flat(t *testing.T, s string, side int) string {
+	t.Helper()
+	at := strings.Index(s, "\nNode 1: ") + 1
+	s = s[at+strings.IndexByte(s[at:], '\n')+1:]
 	var b strings.Builder
-	now := 0
-	for line := range strings.Lines(s) {
-		if countLine.MatchString(line) {
-			now = 0
-			if line[0] == '\t' {
-				now = 1
+	for head := chunkHead.FindStringSubmatch(s); head != nil; head = chunkHead.FindStringSubmatch(s) {
+		n, err := strconv.Atoi(head[2])
+		if s = s[len(head[0]):]; err != nil || n > len(s) {
+			t.Fatalf("a chunk of %s bytes, and %d follow", head[2], len(s))
+		}
+		if len(head[1]) == side {
+			b.WriteString(strings.TrimSuffix(s[:n], "file]."))
+			if strings.HasSuffix(s[:n], "file].") {
+				b.WriteString("file]")
 			}
-			continue
 		}
-		if now == side {
-			b.WriteString(gapMark.ReplaceAllStringFunc(line, func(m string) string { return strings.TrimSuffix(m, ".") }))
-		}
+		s = strings.TrimPrefix(s[n:], "\n")
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(b.String(), "\n", ""), strings.TrimSpace(followRule), "")
+	if !strings.HasPrefix(s, strings.TrimSpace(followRule)) {
+		t.Fatalf("behind the last chunk: %.80q", s)
+	}
+	return b.String()
 }
 
 // Out of order and with gaps, what each side said is what tshark says, but
@@ -185,7 +192,7 @@ func TestFollowDamaged(t *testing.T) {
 				ours := tundump(t, "follow", bad, "--tcp", strconv.Itoa(i))
 				gaps += len(gapMark.FindAllString(ours, -1))
 				for side := range 2 {
-					a, b := flat(ours, side), flat(theirs[i], side)
+					a, b := flat(t, ours, side), flat(t, theirs[i], side)
 					switch {
 					case a == b:
 						same++

@@ -52,10 +52,8 @@ func (f *Follower) segment(p *packet.Facts, side uint8, use func(*Chunk)) {
 		// An acknowledgment may be captured before what it acknowledges: it
 		// says that something is missing only of what waits for it by then,
 		// and only if it covers some of that.
-		if other := f.side(1 - side); other.Waiting() {
-			other.Acked(p.Ack - 1)
-			f.take(1-side, use)
-		}
+		f.side(1 - side).AckedHeld(p.Ack - 1)
+		f.take(1-side, use)
 	}
 	s := f.side(side)
 	size := p.PayloadLen

@@ -55,6 +55,10 @@ func ack(seq uint32) func(*Stream) Verdict {
 	return func(s *Stream) Verdict { s.Acked(seq); return 0 }
 }
 
+func ackHeld(seq uint32) func(*Stream) Verdict {
+	return func(s *Stream) Verdict { s.AckedHeld(seq); return 0 }
+}
+
 func flush(s *Stream) Verdict { s.Flush(); return 0 }
 
 func TestStream(t *testing.T) {
@@ -77,6 +81,10 @@ func TestStream(t *testing.T) {
 			{syn(99), "", 0}, {add(102, "cd"), "", OutOfOrder}, {ack(101), "", 0}, {ack(102), "[2]cd", 0}, {add(104, "e"), "e", 0},
 		}},
 		{"acknowledged first", []step{{syn(99), "", 0}, {ack(110), "", 0}, {add(105, "f"), "[5]f", OutOfOrder}}},
+		{"acknowledged before it is captured", []step{
+			{syn(99), "", 0}, {ackHeld(110), "", 0}, {add(102, "c"), "", OutOfOrder}, {ackHeld(106), "[2]c", 0},
+			{add(105, "f"), "", OutOfOrder}, {add(103, "de"), "def", 0},
+		}},
 		{"an acknowledgement of nothing", []step{{syn(99), "", 0}, {ack(100 + believable + 1), "", 0}, {add(105, "f"), "", OutOfOrder}}},
 		{"hole at the end", []step{{syn(99), "", 0}, {fin(105, "f"), "", OutOfOrder}, {flush, "[5]f.", 0}}},
 		{"FIN, and then what was missing", []step{{syn(99), "", 0}, {fin(102, "c"), "", OutOfOrder}, {add(100, "ab"), "abc.", 0}}},

@@ -118,6 +118,21 @@ func (s *Stream) Acked(seq uint32) {
 	s.acked, s.hasAck = ack, true
 }
 
+// AckedHeld is Acked of what is held by now, where an acknowledgment may have
+// been captured before what it acknowledges: of what comes later it says
+// nothing.
+func (s *Stream) AckedHeld(seq uint32) {
+	if !s.Waiting() {
+		return
+	}
+	s.Acked(seq)
+	end := s.fin
+	if n := len(s.held); n > 0 {
+		end = max(s.held[n-1].end(), s.next)
+	}
+	s.acked = min(s.acked, end)
+}
+
 func (s *Stream) seq(offset int64) uint32 { return s.base + uint32(offset) }
 
 // Flush says that nothing more will come that could fill a gap: the capture
