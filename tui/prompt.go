@@ -218,6 +218,9 @@ func (p *prompt) render(t *paint.Theme, w int) string {
 		least = 12
 		hint = paint.Cut(hint, room-least-1)
 	}
+	if faint == paint.Dim { // which is no reason to scroll
+		least = max(least, paint.Width(safe(p.input.Value()))+3)
+	}
 	if hint != "" && room > paint.Width(hint)+least {
 		room -= paint.Width(hint) + 2
 	}

@@ -41,7 +41,7 @@ func (m *Model) pickReplay() {
 	if m.here("replay") == nil {
 		return
 	}
-	p := &picker{title: "Play again", hint: "what is to be sent"}
+	p := &picker{title: "Play again", hint: "what is to be sent", full: true}
 	add := func(label, filter string) {
 		doc := safe(filter)
 		if filter != "" {
