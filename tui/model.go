@@ -59,7 +59,8 @@ type Model struct {
 	click   clickState
 	search  search
 	replays []string // the words of replays, the newest last
-	splitAt int      // line below the table of a view that has one over a text
+	ready   []readyReplay
+	splitAt int // line below the table of a view that has one over a text
 }
 
 // notice is what the bottom line says instead of the keys, until the next key.
@@ -147,7 +148,7 @@ func (m *Model) waitFor(s *screen) tea.Cmd {
 // Update implements tea.Model: it takes one message in, draws the frame if
 // that has changed, and asks for what the frame lacks.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	cmds := m.take(msg)
+	cmds := append(m.take(msg), m.confirmReady())
 	if m.quit {
 		m.cancel()
 		return m, tea.Quit

@@ -58,8 +58,7 @@ func (m *Model) pickerMouse(x, y, wheel int) tea.Cmd {
 	}
 	i := p.top + y - p.y - 2
 	if y < p.y || y > p.y+p.height+2 || x < p.x {
-		m.picker = nil // beside it
-		return nil
+		return m.leavePicker() // beside it
 	}
 	for i > 0 && i < len(p.shown) && p.choices[p.shown[i]].more {
 		i--

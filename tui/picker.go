@@ -123,10 +123,7 @@ func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 	case name == "prompt.accept":
 		return m.choose()
 	case name == "prompt.cancel":
-		m.picker = nil
-		if p.cancel != nil {
-			return p.cancel(m)
-		}
+		return m.leavePicker()
 	case name == "prompt.up":
 		p.step(-1)
 	case name == "prompt.down" || name == "prompt.complete":
@@ -150,6 +147,16 @@ func (m *Model) pickerKey(msg tea.KeyMsg) tea.Cmd {
 		p.narrow()
 	}
 	return nil
+}
+
+// leavePicker closes the menu without a choice.
+func (m *Model) leavePicker() tea.Cmd {
+	p := m.picker
+	m.picker = nil
+	if p.cancel == nil {
+		return nil
+	}
+	return p.cancel(m)
 }
 
 // choose does what the cursor is at.

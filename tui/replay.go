@@ -185,14 +185,17 @@ func (m *Model) completeReplay(text string, at int) (from, to int, list []comple
 // where they can be changed.
 func (m *Model) prepareReplay(s *screen, text string, words []string) tea.Cmd {
 	control := m.control
-	return m.run(s, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+	return m.begin(s.ctx, nil, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 		r, err := control.Replay(ctx, s.src, words)
 		if ctx.Err() != nil {
+			if err == nil { // it was ready just before
+				r.Close()
+			}
 			return nil, ctx.Err()
 		}
 		return func(m *Model) tea.Cmd {
 			if err == nil {
-				m.confirmReplay(s, r)
+				m.ready = append(m.ready, readyReplay{s, r})
 				return nil
 			}
 			if m.prompt == nil && m.picker == nil && m.scr() == s {
@@ -203,6 +206,28 @@ func (m *Model) prepareReplay(s *screen, text string, words []string) tea.Cmd {
 			return nil
 		}, nil
 	})
+}
+
+// readyReplay is a replay that waits to be confirmed.
+type readyReplay struct {
+	s *screen
+	Replay
+}
+
+// confirmReady asks about the next replay that is ready, as soon as the keys go
+// to nothing else: enter, meant for a prompt, would send.
+func (m *Model) confirmReady() tea.Cmd {
+	if len(m.ready) == 0 || m.prompt != nil || m.picker != nil {
+		return nil
+	}
+	r := m.ready[0]
+	m.ready = m.ready[1:]
+	m.dirty = true
+	if !m.alive(r.s) {
+		return func() tea.Msg { r.Close(); return nil }
+	}
+	m.confirmReplay(r.s, r.Replay)
+	return nil
 }
 
 // confirmReplay says what would be sent where, and asks whether it is to be.
@@ -231,13 +256,15 @@ func (m *Model) confirmReplay(s *screen, r Replay) {
 
 // startReplay has it begin, and shows what comes of it.
 func (m *Model) startReplay(s *screen, r Replay) tea.Cmd {
-	return m.run(s, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
+	return m.begin(s.ctx, nil, "replay", func(ctx context.Context, _ func(done, all int64)) (func(m *Model) tea.Cmd, error) {
 		src, err := r.Start(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return func(m *Model) tea.Cmd {
-			m.again(s) // it is the recording now
+			if m.alive(s) {
+				m.again(s) // it is the recording now
+			}
 			return m.beside(src)
 		}, nil
 	})

@@ -56,7 +56,13 @@ func (e endedMsg) take(m *Model) tea.Cmd {
 // run starts a task for a screen. work runs on a goroutine of its own and must
 // not touch the model; what it returns is done in the loop afterwards.
 func (m *Model) run(s *screen, name string, work func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error)) tea.Cmd {
-	ctx, cancel := context.WithCancel(s.ctx)
+	return m.begin(s.ctx, s, name, work)
+}
+
+// begin starts a task that ends with ctx. Without a screen, what work returns is
+// done whatever has been closed meanwhile.
+func (m *Model) begin(ctx context.Context, s *screen, name string, work func(ctx context.Context, progress func(done, all int64)) (func(m *Model) tea.Cmd, error)) tea.Cmd {
+	ctx, cancel := context.WithCancel(ctx)
 	t := &task{name: name, cancel: cancel}
 	m.tasks = append(m.tasks, t)
 	return func() tea.Msg {

@@ -201,6 +201,9 @@ func (f *replayFlags) run(cmd *cobra.Command, args []string) (err error) {
 	if err := f.check(p); err != nil {
 		return err
 	}
+	if err := f.report.spare(file); err != nil {
+		return err
+	}
 	o, err := f.source.options()
 	if err != nil {
 		return err

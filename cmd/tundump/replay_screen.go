@@ -177,18 +177,17 @@ func (s *replayScreen) setSpeed(times float64) error {
 func (s *replayScreen) stepAt(at tui.PlayRow) (int, error) {
 	steps := s.p.plan.Steps
 	var failed error
-	i, _ := slices.BinarySearchFunc(steps, at.Number, func(st replay.Step, want int64) int {
-		if at.List == tui.Packets && st.Index >= 0 {
-			return cmp.Compare(st.Number, want)
-		}
-		ev, err := s.p.rows.At(int(st.Row), nil)
-		failed = errors.Join(failed, err)
-		if at.List == tui.Packets { // a message among packets: it is passed by
-			return -1
-		}
-		return cmp.Compare(ev.Number, want)
-	})
-	if failed == nil && i == len(steps) {
+	var i int
+	if at.List == tui.Packets { // messages stand among them, with numbers of their own
+		i = slices.IndexFunc(steps, func(st replay.Step) bool { return st.Index >= 0 && st.Number >= at.Number })
+	} else {
+		i, _ = slices.BinarySearchFunc(steps, at.Number, func(st replay.Step, want int64) int {
+			ev, err := s.p.rows.At(int(st.Row), nil)
+			failed = errors.Join(failed, err)
+			return cmp.Compare(ev.Number, want)
+		})
+	}
+	if failed == nil && (i < 0 || i == len(steps)) {
 		failed = errors.New("nothing of what is behind that row is sent")
 	}
 	return i, failed

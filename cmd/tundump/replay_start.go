@@ -144,6 +144,11 @@ func (r *ownReplay) run(ctx context.Context) error {
 	if err := f.check(p); err != nil {
 		return err
 	}
+	for _, path := range append(r.control.paths(), r.recorded.path) {
+		if err := f.report.spare(path); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(r.output, "tundump: replay of %s: %s\n", safe(p.file), safe(shellquote.Join(r.words...)))
 	return f.play(cmd, p)
 }
@@ -203,6 +208,22 @@ func (c *viewControl) begun() []*ownReplay {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.replays)
+}
+
+// paths are those of the captures that are open.
+func (c *viewControl) paths() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []string
+	for _, s := range c.opened {
+		list = append(list, s.path)
+	}
+	for _, r := range c.replays {
+		if r.live != nil {
+			list = append(list, r.live.path)
+		}
+	}
+	return list
 }
 
 // replayFlagList is what a replay that is asked for in a screen takes.

@@ -37,6 +37,23 @@ func (r *reportFlags) check() error {
 	return nil
 }
 
+// spare refuses to write over a capture that is played or shown: it is read
+// while the replay writes.
+func (r *reportFlags) spare(capture string) error {
+	if capture == "" {
+		return nil
+	}
+	if r.capture != "" && sameFile(r.capture, capture) {
+		return usage(fmt.Errorf("replay: -w %s: that is the capture itself: choose another name", r.capture))
+	}
+	for _, s := range r.reports {
+		if _, file, err := splitReport(s); err == nil && sameFile(file, capture) {
+			return usage(fmt.Errorf("replay: --report %s: that is the capture itself: choose another name", s))
+		}
+	}
+	return nil
+}
+
 // tap opens the capture and starts counting. A screen has one, be it unnamed.
 func (r *reportFlags) tap(cmd *cobra.Command, p *played) (*replayTap, error) {
 	t := &replayTap{dir: p.dir, path: r.capture}
