@@ -33,13 +33,6 @@ func compile(src Source, o Options) (*compiler, error) {
 	}
 	o.SkipTCP = o.SkipTCP || o.Flows
 	c := newCompiler(src, o)
-	if o.Flows {
-		var err error
-		if c.Dialogues, c.LargeDialogues, c.LostDialogues, err = dialogues(src, &o); err != nil {
-			return nil, err
-		}
-	}
-	first := int64(0) // what dialogues count from
 	for i := range src.Len() {
 		ev, err := src.At(i, c.buf)
 		if err != nil {
@@ -48,16 +41,14 @@ func compile(src Source, o Options) (*compiler, error) {
 		if cap(ev.Raw) > cap(c.buf) {
 			c.buf = ev.Raw[:0]
 		}
-		if first == 0 {
-			first = ev.Time
-		}
 		if err := c.event(int32(i), ev); err != nil {
 			return nil, err
 		}
 	}
-	if c.begun {
-		for _, d := range c.Dialogues {
-			d.earlier(time.Duration(c.begin - first))
+	if o.Flows { // which count from the same event
+		var err error
+		if c.Dialogues, c.LargeDialogues, c.LostDialogues, err = dialogues(src, &o, c.begin); err != nil {
+			return nil, err
 		}
 	}
 	return c, nil
@@ -120,7 +111,7 @@ func (c *compiler) finish() (*Plan, error) {
 
 // event takes in one event.
 func (c *compiler) event(i int32, ev decode.Event) error {
-	played := !c.elsewhere(ev) && (c.opt.Tunnel == 0 || c.opt.Tunnel == ev.Tunnel)
+	played := !elsewhere(ev, c.opt.Dir) && (c.opt.Tunnel == 0 || c.opt.Tunnel == ev.Tunnel)
 	switch ev.Kind {
 	case decode.Packet:
 		c.inner = inner{event: ev, family: -1, data: ev.Raw}
@@ -135,11 +126,11 @@ func (c *compiler) event(i int32, ev decode.Event) error {
 	return nil
 }
 
-// elsewhere reports whether the side that is played did not see ev as it is:
-// the proxy changed, dropped or made it.
-func (c *compiler) elsewhere(ev decode.Event) bool {
+// elsewhere reports whether the side that sends in direction dir did not see ev
+// as it is: the proxy changed, dropped or made it.
+func elsewhere(ev decode.Event, dir decode.Direction) bool {
 	client, server := ev.Flags&decode.OnClientSide != 0, ev.Flags&decode.OnServerSide != 0
-	if c.opt.Dir == decode.ClientToServer {
+	if dir == decode.ClientToServer {
 		return server && !client
 	}
 	return client && !server && ev.Flags&(decode.Edited|decode.Dropped|decode.Injected) != 0
@@ -269,6 +260,11 @@ func (c *compiler) since(ev decode.Event) {
 	}
 }
 
+// step is one that asks for nothing yet and waits for nothing but its time.
+func (c *compiler) step(ev decode.Event, i, index int32, number int64) Step {
+	return Step{At: c.at(ev), Number: number, Row: i, Index: index, Tunnel: ev.Tunnel, After: -1, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+}
+
 // at is when an event came, never before the one in front of it.
 func (c *compiler) at(ev decode.Event) time.Duration {
 	at := time.Duration(max(0, ev.Time-c.begin))
@@ -294,7 +290,7 @@ func (c *compiler) send(i, index int32, ev decode.Event, pkt []byte) error {
 	if whole := c.join(i, index, ev); whole != nil {
 		asked = whole
 	}
-	step := Step{At: c.at(ev), Number: c.number, Row: i, Index: index, Tunnel: ev.Tunnel, After: -1, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+	step := c.step(ev, i, index, c.number)
 	k, class := c.keyer.request(c.keyTunnel(ev), &c.facts)
 	c.tell(decode.Packet, ev, asked, c.number, k, class)
 	for n, part := range parts {

@@ -41,8 +41,8 @@ func (c *compiler) connection(ev decode.Event) (k flowKey, a app, ok bool) {
 
 // other makes a step of a message, or something expected.
 func (c *compiler) other(i int32, ev decode.Event) error {
-	conn, app, ok := c.connection(ev)
-	if app.dialogue {
+	key, conn, ok := c.connection(ev)
+	if conn.dialogue {
 		return nil
 	}
 	c.since(ev)
@@ -56,10 +56,10 @@ func (c *compiler) other(i int32, ev decode.Event) error {
 		}
 		c.answers(at, Expected{At: time.Duration(max(0, ev.Time-c.begin)), Number: ev.Number, Row: i, Index: -1, sum: c.keyer.sumBytes(ev.Raw)})
 		if n := len(c.Expected) - 1; ok && n >= 0 && c.Expected[n].Row == i {
-			if app.latest = int32(n); c.message.Command == decode.OpenResult {
-				app.opened = int32(n)
+			if conn.latest = int32(n); c.message.Command == decode.OpenResult {
+				conn.opened = int32(n)
 			}
-			c.apps[conn] = app
+			c.apps[key] = conn
 		}
 		return nil
 	}
@@ -69,12 +69,13 @@ func (c *compiler) other(i int32, ev decode.Event) error {
 	if len(c.Steps) == maxSteps {
 		return fmt.Errorf("replay: more than %d messages", maxSteps)
 	}
-	step := Step{At: c.at(ev), Number: ev.Number, Row: i, Index: -1, Len: int32(len(ev.Raw)), Tunnel: ev.Tunnel, After: -1, Answer: -1, same: -1, Wait: int32(len(c.Expected)) - 1}
+	step := c.step(ev, i, -1, ev.Number)
+	step.Len = int32(len(ev.Raw))
 	switch {
 	case ok && c.message.Command == decode.Close:
-		step.After = app.latest
+		step.After = conn.latest
 	case ok:
-		step.After = app.opened
+		step.After = conn.opened
 	}
 	if class != noClass {
 		c.asks(k, class)

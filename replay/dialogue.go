@@ -40,24 +40,16 @@ type Turn struct {
 	Fin bool          // it said that nothing more comes
 }
 
-// earlier has it begin earlier: connections and packets count from the same
-// event.
-func (d *Dialogue) earlier(by time.Duration) {
-	d.Begin, d.End = max(0, d.Begin-by), max(0, d.End-by)
-	for i := range d.Turns {
-		d.Turns[i].At = max(0, d.Turns[i].At-by)
-	}
-}
-
 // maxDialogues bounds the bytes of all dialogues of a plan.
 const maxDialogues = 256 << 20
 
 // dialogues reads the connections of a recording, those of which something is
 // selected; left is how many do not fit into memory, lost how many were not
-// captured whole.
-func dialogues(src Source, o *Options) (list []*Dialogue, left, lost int64, err error) {
+// captured whole. Times count from first, from the first event if that is 0.
+func dialogues(src Source, o *Options, first int64) (list []*Dialogue, left, lost int64, err error) {
 	read := func(choose *chooser, keep *keeper, only []bool) ([]*flowOf, error) {
 		r := newFlowReader(&Metrics{})
+		r.first = first
 		r.tunnel, r.rewrite, r.choose, r.keep, r.only = o.Tunnel, o.Rewrite, choose, keep, only
 		err := r.read(src)
 		return r.flows, err

@@ -182,8 +182,7 @@ func (r *flowReader) event(ev decode.Event) {
 	r.now = time.Duration(max(0, ev.Time-r.first))
 	m.Duration = max(m.Duration, r.now)
 	// What the client saw is compared.
-	elsewhere := ev.Flags&decode.OnServerSide != 0 && ev.Flags&decode.OnClientSide == 0
-	played := !elsewhere && (r.tunnel == 0 || ev.Tunnel == r.tunnel)
+	played := !elsewhere(ev, decode.ClientToServer) && (r.tunnel == 0 || ev.Tunnel == r.tunnel)
 	if played && ev.Tunnel != 0 && !r.tunnels[ev.Tunnel] && len(r.tunnels) < maxFlows {
 		r.tunnels[ev.Tunnel] = true
 		m.Tunnels++

@@ -33,17 +33,6 @@ func (m *Model) pickExport() {
 	add := func(label, doc string, what func() (exportWhat, error)) {
 		p.add(label, "", doc, plainly(func(m *Model) { m.askExport(label, what) }))
 	}
-	thisFlow := func(text string) {
-		add("this flow", text, func() (exportWhat, error) {
-			compiled, err := filter.Compile(text)
-			return exportWhat{list: Packets, only: compiled}, err
-		})
-	}
-	if s.view == flowsView {
-		if f := s.flows.current(); f != nil {
-			thisFlow(f.filter())
-		}
-	}
 	if r := s.rows(); r != nil {
 		x, kind := r.list.Index(), r.kind
 		note := ""
@@ -56,18 +45,16 @@ func (m *Model) pickExport() {
 			}
 			return exportWhat{list: kind, index: x}, nil
 		})
-		if d := r.tree.Detail(); d != nil && d.Flow != "" {
-			thisFlow(d.Flow)
-		}
-		var marked []int64
-		for number, n := range s.notes.Of(kind) {
-			if n.Marked {
-				marked = append(marked, number)
-			}
-		}
-		if len(marked) > 0 {
-			slices.Sort(marked)
-			add("what is marked", fmt.Sprintf("%d %s", len(marked), kind), func() (exportWhat, error) { return exportWhat{list: kind, numbers: marked}, nil })
+	}
+	if flow := s.around().flow; flow != "" {
+		add("this flow", flow, func() (exportWhat, error) {
+			compiled, err := filter.Compile(flow)
+			return exportWhat{list: Packets, only: compiled}, err
+		})
+	}
+	if r := s.rows(); r != nil {
+		if marked := s.marked(r.kind); len(marked) > 0 {
+			add("what is marked", fmt.Sprintf("%d %s", len(marked), r.kind), func() (exportWhat, error) { return exportWhat{list: r.kind, numbers: marked}, nil })
 		}
 	}
 	add("all packets", "as they are inside the tunnels", func() (exportWhat, error) { return exportWhat{list: Packets}, nil })

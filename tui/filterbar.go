@@ -221,23 +221,44 @@ func (m *Model) filterConnection() tea.Cmd {
 
 func (m *Model) filterTunnel() tea.Cmd {
 	s := m.scr()
-	n := uint32(0)
-	switch s.view {
-	case flowsView:
-		if f := s.flows.current(); f != nil {
-			n = f.Tunnel
-		}
-	case tunnelsView:
-		if t := s.tunnels.current(); t != nil {
-			n = t.Number
-		}
-	default:
+	if s.rows() != nil {
 		return m.filterOf("tunnel", func(r *rowsView) string { return r.tree.Detail().Tunnel })
 	}
-	if n == 0 {
-		return nil
+	if tunnel := s.around().tunnel; tunnel != "" {
+		return m.lead(messagesView, tunnel)
 	}
-	return m.lead(messagesView, fmt.Sprintf("tunnel.stream == %d", n))
+	return nil
+}
+
+// around is the display filters of what the row at the cursor belongs to, ""
+// for nothing, and for what is not known yet.
+type around struct{ flow, connection, tunnel, finding string }
+
+func (s *screen) around() (a around) {
+	tunnel := func(n uint32) string {
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf("tunnel.stream == %d", n)
+	}
+	switch r := s.rows(); {
+	case r != nil && r.tree.Detail() != nil:
+		d := r.tree.Detail()
+		a.flow, a.connection, a.tunnel = d.Flow, d.Connection, d.Tunnel
+	case s.view == flowsView:
+		if f := s.flows.current(); f != nil {
+			a.flow, a.tunnel = f.filter(), tunnel(f.Tunnel)
+		}
+	case s.view == tunnelsView:
+		if t := s.tunnels.current(); t != nil {
+			a.tunnel = tunnel(t.Number)
+		}
+	case s.view == findingsView:
+		if f := s.findings.current(); f != nil {
+			a.finding = f.Filter
+		}
+	}
+	return a
 }
 
 // filterOf applies the filter that get finds for the row at the cursor.

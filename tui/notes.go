@@ -93,6 +93,17 @@ func (r *rowsView) noteTarget() (List, int64, bool) {
 	return l, c.Number, true
 }
 
+// marked are the numbers of the rows that are marked, ascending.
+func (s *screen) marked(l List) (numbers []int64) {
+	for number, n := range s.notes.Of(l) {
+		if n.Marked {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
 // setNote keeps a note, or forgets it if it says nothing.
 func (s *screen) setNote(l List, number int64, n Note) {
 	kept := &s.notes.Messages

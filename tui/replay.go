@@ -2,8 +2,6 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,10 +47,15 @@ func (m *Model) pickReplay() {
 		} else {
 			doc = strings.TrimSpace(thousands(int64(s.snap.Packets.Len())) + " packets of both sides")
 		}
-		p.choices = append(p.choices, choice{label, "", doc, plainly(func(m *Model) { m.pickWay(label, filter) }), "", false})
+		p.add(label, "", doc, plainly(func(m *Model) { m.pickWay(label, filter) }))
 	}
-	for _, c := range s.atCursor() {
-		add(c.label, c.filter)
+	at := s.around()
+	for _, part := range []struct{ label, filter string }{
+		{"this flow", at.flow}, {"this connection", at.connection}, {"this tunnel", at.tunnel}, {"this finding", at.finding},
+	} {
+		if part.filter != "" {
+			add(part.label, part.filter)
+		}
 	}
 	if s.text != "" {
 		add("what the filter shows", s.text)
@@ -64,55 +67,13 @@ func (m *Model) pickReplay() {
 	m.pick(p)
 }
 
-// part is a part of a capture that belongs together.
-type part struct{ label, filter string }
-
-// atCursor is what the row at the cursor belongs to.
-func (s *screen) atCursor() (list []part) {
-	add := func(label, filter string) {
-		if filter != "" {
-			list = append(list, part{label, filter})
-		}
-	}
-	tunnel := func(n uint32) string {
-		if n == 0 {
-			return ""
-		}
-		return fmt.Sprintf("tunnel.stream == %d", n)
-	}
-	switch r := s.rows(); {
-	case r != nil && r.tree.Detail() != nil:
-		d := r.tree.Detail()
-		add("this flow", d.Flow)
-		add("this connection", d.Connection)
-		add("this tunnel", d.Tunnel)
-	case s.view == flowsView:
-		if f := s.flows.current(); f != nil {
-			add("this flow", f.filter())
-			add("this tunnel", tunnel(f.Tunnel))
-		}
-	case s.view == tunnelsView:
-		if t := s.tunnels.current(); t != nil {
-			add("this tunnel", tunnel(t.Number))
-		}
-	case s.view == findingsView:
-		if f := s.findings.current(); f != nil {
-			add("this finding", f.Filter)
-		}
-	}
-	return list
-}
-
 // markedFilter is what the marked rows pass, "" if there are none.
 func (s *screen) markedFilter() string {
 	var parts []string
 	for l, field := range [...]string{Messages: "tunnel.msg", Packets: "frame.number"} {
 		var numbers []string
-		of := s.notes.Of(List(l))
-		for _, n := range slices.Sorted(maps.Keys(of)) {
-			if of[n].Marked {
-				numbers = append(numbers, strconv.FormatInt(n, 10))
-			}
+		for _, n := range s.marked(List(l)) {
+			numbers = append(numbers, strconv.FormatInt(n, 10))
 		}
 		if len(numbers) > 0 {
 			parts = append(parts, field+" in {"+strings.Join(numbers, ", ")+"}")
@@ -128,9 +89,7 @@ func (m *Model) pickWay(label, selection string) {
 		if w.whole && selection != "" {
 			continue
 		}
-		p.choices = append(p.choices, choice{w.words, "", w.doc, plainly(func(m *Model) {
-			m.askReplay(strings.TrimSpace(w.words+" "+selection), nil)
-		}), "", false})
+		p.add(w.words, "", w.doc, plainly(func(m *Model) { m.askReplay(strings.TrimSpace(w.words+" "+selection), nil) }))
 	}
 	m.pick(p)
 }

@@ -147,7 +147,7 @@ type played struct {
 	dir      decode.Direction
 	mapper   *mapper
 	plan     *replay.Plan
-	compared replay.Exchanges
+	compared func() replay.Exchanges // of the plan; for a screen
 	pace     replay.Pace
 	near     []netip.Prefix // the device's addresses, once they are known
 	unsaved  error          // why a report is in no file
@@ -323,7 +323,7 @@ func (p *played) compile(mtu int) error {
 	if err != nil {
 		return usage(err)
 	}
-	p.compared = p.plan.Exchanges()
+	p.compared = p.plan.Exchanges
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (f *replayFlags) overClients(cmd *cobra.Command, p *played) (err error) {
 	if err != nil {
 		return usage(err)
 	}
-	p.plan, p.compared, p.dir = recorded.Plan(), recorded.Exchanges(), decode.ServerToClient
+	p.plan, p.compared, p.dir = recorded.Plan(), recorded.Exchanges, decode.ServerToClient
 	conf, err := p.configuration()
 	if err != nil {
 		return usage(err)

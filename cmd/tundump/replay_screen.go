@@ -75,7 +75,7 @@ func newReplayScreen(p *played, tap *replayTap, recorded *viewSource) *replayScr
 	if s.live.path == "" {
 		s.live.name = "replay of " + recorded.name
 	}
-	s.exchanges = &exchanges{p.compared, s, cmp.Or(p.flags.compare.wait, time.Second)}
+	s.exchanges = &exchanges{p.compared(), s, cmp.Or(p.flags.compare.wait, time.Second)}
 	s.live.play(s)
 	recorded.play(s)
 	return s

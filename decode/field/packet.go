@@ -104,31 +104,31 @@ func ipFields() []Field {
 		f.Combines = true
 		return f
 	}
-	// The packets that a datagram came in are named in the one that completes it.
-	wholeOf := func(version uint8) *condition {
-		return packetHas(func(f *packet.Facts) bool { return f.Version == version && f.Whole != nil })
-	}
-	whole4, whole6 := wholeOf(4), wholeOf(6)
-	pieces := func(dst []Value, f *packet.Facts) []Value {
-		for _, p := range f.Whole.Pieces {
-			dst = append(dst, uintValue(uint64(p.Number)))
-		}
-		return dst
-	}
-	count := func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Pieces))) }
-	length := func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Segment))) }
-	data := func(when *condition, name string) Field {
-		f := fact(when, name, Bytes, "bytes of the datagram that this packet completes", func(f *packet.Facts) Value { return bytesValue(f.Whole.Segment) })
-		f.OnRequest = true
-		return f
-	}
 	reassembledIn := func(f *packet.Facts) Value {
 		if f.ReassembledIn == 0 {
 			return Value{}
 		}
 		return uintValue(uint64(f.ReassembledIn))
 	}
-	return []Field{
+	// The packets that a datagram came in are named in the one that completes it.
+	datagram := func(version uint8, ip *condition, prefix, in string) []Field {
+		whole := packetHas(func(f *packet.Facts) bool { return f.Version == version && f.Whole != nil })
+		data := fact(whole, prefix+"reassembled.data", Bytes, "bytes of the datagram that this packet completes", func(f *packet.Facts) Value { return bytesValue(f.Whole.Segment) })
+		data.OnRequest = true
+		return []Field{
+			facts(whole, prefix+"fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", func(dst []Value, f *packet.Facts) []Value {
+				for _, p := range f.Whole.Pieces {
+					dst = append(dst, uintValue(uint64(p.Number)))
+				}
+				return dst
+			}),
+			fact(whole, prefix+"fragment.count", Uint, "fragments of the datagram that this packet completes", func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Pieces))) }),
+			fact(whole, prefix+"reassembled.length", Uint, "bytes of the datagram that this packet completes", func(f *packet.Facts) Value { return uintValue(uint64(len(f.Whole.Segment))) }),
+			data,
+			fact(ip, in, Uint, "number of the packet that completes this fragment's datagram; not known in one pass", reassembledIn),
+		}
+	}
+	list := []Field{
 		fact(header, "ip.version", Uint, "IP version, 4 or 6", func(f *packet.Facts) Value { return uintValue(uint64(f.Version)) }),
 		fact(v4, "ip.hdr_len", Uint, "header length in bytes", func(f *packet.Facts) Value { return uintValue(uint64(f.IPHdrLen())) }),
 		hexFact(v4, "ip.dsfield", 2, "differentiated services field", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) }),
@@ -146,11 +146,9 @@ func ipFields() []Field {
 		fact(addrs4, "ip.src", Addr, "source address", src),
 		fact(addrs4, "ip.dst", Addr, "destination address", dst),
 		both(addrs4, "ip.addr", "source or destination address"),
-		facts(whole4, "ip.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", pieces),
-		fact(whole4, "ip.fragment.count", Uint, "fragments of the datagram that this packet completes", count),
-		fact(whole4, "ip.reassembled.length", Uint, "bytes of the datagram that this packet completes", length),
-		data(whole4, "ip.reassembled.data"),
-		fact(v4, "ip.reassembled_in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", reassembledIn),
+	}
+	list = append(list, datagram(4, v4, "ip.", "ip.reassembled_in")...)
+	list = append(list,
 		fact(v6, "ipv6.version", Uint, "IP version, of IPv6", func(f *packet.Facts) Value { return uintValue(6) }),
 		hexFact(v6, "ipv6.tclass", 8, "traffic class", func(f *packet.Facts) Value { return uintValue(uint64(f.DSField)) }),
 		hexFact(v6, "ipv6.flow", 6, "flow label", func(f *packet.Facts) Value { return uintValue(uint64(f.FlowLabel)) }),
@@ -160,12 +158,8 @@ func ipFields() []Field {
 		fact(addrs6, "ipv6.src", Addr, "source address", src),
 		fact(addrs6, "ipv6.dst", Addr, "destination address", dst),
 		both(addrs6, "ipv6.addr", "source or destination address"),
-		facts(whole6, "ipv6.fragment", Uint, "number of a packet with a fragment of the datagram that this one completes", pieces),
-		fact(whole6, "ipv6.fragment.count", Uint, "fragments of the datagram that this packet completes", count),
-		fact(whole6, "ipv6.reassembled.length", Uint, "bytes of the datagram that this packet completes", length),
-		data(whole6, "ipv6.reassembled.data"),
-		fact(v6, "ipv6.reassembled.in", Uint, "number of the packet that completes this fragment's datagram; not known in one pass", reassembledIn),
-	}
+	)
+	return append(list, datagram(6, v6, "ipv6.", "ipv6.reassembled.in")...)
 }
 
 func transportFields() []Field {

@@ -224,10 +224,16 @@ func (f *Flow) Rate(side int) float64 {
 			first, last = min(first, c.First), max(last, c.Last)
 		}
 	}
+	return Rate(f.Count[side].Bytes, first, last)
+}
+
+// Rate returns how many bytes a second so many are between two times in
+// nanoseconds, 0 if between them is no time.
+func Rate(bytes, first, last int64) float64 {
 	if last <= first {
 		return 0
 	}
-	return float64(f.Count[side].Bytes) / (float64(last-first) / 1e9)
+	return float64(bytes) / (float64(last-first) / 1e9)
 }
 
 // InitialRTT returns the time from the SYN to the end of the handshake in

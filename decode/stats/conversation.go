@@ -57,10 +57,7 @@ func (c *Conversation) Total() Count { return c.Count[0].Plus(c.Count[1]) }
 // Rate returns the bytes a second that a side sent between the first packet and
 // the last, whoever sent them; 0 if that is no time.
 func (c *Conversation) Rate(side int) float64 {
-	if c.Last <= c.First {
-		return 0
-	}
-	return float64(c.Count[side].Bytes) / (float64(c.Last-c.First) / 1e9)
+	return flow.Rate(c.Count[side].Bytes, c.First, c.Last)
 }
 
 // Endpoint is one end of conversations in one tunnel.
